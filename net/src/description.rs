@@ -1,0 +1,162 @@
+//! What all socket objects of one open description must agree on: the user's mode, the timeouts, and whether anyone
+//! else can reach the description. Clones share it, as clones share the description itself.
+//!
+//! A socket that was never cloned, lent, given a timeout or switched has none of this allocated: it blocks without
+//! limit and only its object knows the fd.
+//!
+//! Each field is a value on its own: no decision rests on two of them agreeing, and whoever must see a change is told
+//! of it by whatever made one call happen before the other. So every access is Relaxed, and ORDERING comments are left
+//! out below.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use dormouse_runtime::wait::Interest;
+
+use crate::sys::once_arc::Left;
+use crate::sys::{errno, mode, option};
+
+/// Who decides the O_NONBLOCK flag of the description.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Data moves with MSG_DONTWAIT; the flag is the user's.
+    Data,
+    /// accept(2) knows no such flag, so the description is kept O_NONBLOCK; the user's wish is in [`Description`].
+    Acceptor,
+}
+
+/// How a socket behaves when a call would block, and who may change that.
+#[derive(Default)]
+pub(crate) struct Description {
+    /// Longest wait of a read, in nanoseconds; 0 for no limit.
+    read_timeout: AtomicU64,
+    /// Longest wait of a write, in nanoseconds; 0 for no limit.
+    write_timeout: AtomicU64,
+    /// Whether the user asked for non-blocking mode. Says nothing of the kernel's flag on a listener, which is ours.
+    nonblocking: AtomicBool,
+    /// The fd has been shown to others, who may have duplicated it, changed its mode or attached what they like.
+    lent: AtomicBool,
+    /// There is or was a second fd of ours for the description.
+    cloned: AtomicBool,
+}
+
+impl Description {
+    pub(crate) fn timeout(&self, interest: Interest) -> Option<Duration> {
+        match self.timeout_field(interest).load(Ordering::Relaxed) {
+            0 => None,
+            nanos => Some(Duration::from_nanos(nanos)),
+        }
+    }
+
+    /// A timeout of more than 584 years becomes one of 584 years.
+    pub(crate) fn set_timeout(&self, interest: Interest, timeout: Option<Duration>) {
+        let nanos = timeout.map_or(0, |t| u64::try_from(t.as_nanos()).unwrap_or(u64::MAX));
+        self.timeout_field(interest).store(nanos, Ordering::Relaxed);
+    }
+
+    fn timeout_field(&self, interest: Interest) -> &AtomicU64 {
+        match interest {
+            Interest::Read => &self.read_timeout,
+            Interest::Write => &self.write_timeout,
+        }
+    }
+
+    pub(crate) fn nonblocking(&self) -> bool {
+        self.nonblocking.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
+        self.nonblocking.store(nonblocking, Ordering::Relaxed);
+    }
+
+    pub(crate) fn lent(&self) -> bool {
+        self.lent.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_lent(&self) {
+        self.lent.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_cloned(&self) {
+        self.cloned.store(true, Ordering::Relaxed);
+    }
+
+    /// How long a call that would block may wait: an error when the user asked for non-blocking calls. Asks the kernel
+    /// if strangers may have changed it; but they cannot ask a listener for non-blocking calls, whose flag is ours.
+    pub(crate) fn patience(&self, fd: BorrowedFd<'_>, kind: Kind, interest: Interest) -> io::Result<Option<Instant>> {
+        let (nonblocking, timeout) = match (self.lent(), kind) {
+            (false, _) => (self.nonblocking(), self.timeout(interest)),
+            (true, Kind::Acceptor) => (self.nonblocking(), kernel_timeout(fd, interest)?),
+            (true, Kind::Data) => (mode::is_nonblocking(fd)?, kernel_timeout(fd, interest)?),
+        };
+        match nonblocking {
+            true => Err(errno::would_block()),
+            false => Ok(timeout.and_then(deadline_after)),
+        }
+    }
+
+    /// Whether there may be another fd for the description, ours or a stranger's.
+    pub(crate) fn shared(&self) -> bool {
+        self.lent() || self.cloned.load(Ordering::Relaxed)
+    }
+}
+
+/// The timeout as the kernel has it, rounded up to its clock ticks.
+pub(crate) fn kernel_timeout(fd: BorrowedFd<'_>, interest: Interest) -> io::Result<Option<Duration>> {
+    match interest {
+        Interest::Read => option::read_timeout(fd),
+        Interest::Write => option::write_timeout(fd),
+    }
+}
+
+/// Sets the timeout in the kernel, for whoever gets the description later; zero is an error, as in std.
+pub(crate) fn set_kernel_timeout(fd: BorrowedFd<'_>, interest: Interest, timeout: Option<Duration>) -> io::Result<()> {
+    if timeout == Some(Duration::ZERO) {
+        return Err(zero_timeout());
+    }
+    match interest {
+        Interest::Read => option::set_read_timeout(fd, timeout),
+        Interest::Write => option::set_write_timeout(fd, timeout),
+    }
+}
+
+/// The error for a timeout of zero, with std's kind and message.
+pub(crate) fn zero_timeout() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "cannot set a 0 duration timeout")
+}
+
+/// The moment `timeout` from now; `None` when that is further off than the clock can say.
+pub(crate) fn deadline_after(timeout: Duration) -> Option<Instant> {
+    Instant::now().checked_add(timeout)
+}
+
+/// Gives strangers a listening description in the mode the user asked for, unless other sockets of ours still need it
+/// O_NONBLOCK; then the last of them does so.
+pub(crate) fn restore_mode(fd: BorrowedFd<'_>, left: Left<Description>) {
+    let nonblocking = match left {
+        Left::Others => return,
+        Left::NeverMade => false,
+        Left::Last(description) => description.nonblocking(),
+    };
+    // Fails only for what is no socket, and then no mode was ours to restore.
+    let _ = mode::set_nonblocking(fd, nonblocking);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_of_the_two_directions_are_apart_and_saturate() {
+        let description = Description::default();
+        assert_eq!(description.timeout(Interest::Read), None);
+        description.set_timeout(Interest::Read, Some(Duration::from_nanos(1)));
+        description.set_timeout(Interest::Write, Some(Duration::MAX));
+        assert_eq!(description.timeout(Interest::Read), Some(Duration::from_nanos(1)));
+        assert_eq!(description.timeout(Interest::Write), Some(Duration::from_nanos(u64::MAX)));
+        description.set_timeout(Interest::Read, None);
+        assert_eq!(description.timeout(Interest::Read), None);
+    }
+}

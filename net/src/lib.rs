@@ -1,0 +1,28 @@
+//! Blocking-style sockets for `dormouse` coroutines, with the names, signatures and behaviour of [`std::net`].
+//!
+//! From a coroutine, a call that would block parks the coroutine and leaves its worker to others; from a plain OS
+//! thread it blocks the thread, as std's would.
+//!
+//! Rooms, lowest first; a file imports only from above its own line:
+//!
+//! ```text
+//! sys/            socket system calls; the only room that knows libc and socket2
+//! description.rs  mode and timeouts of one open description, shared by its socket objects
+//! socket.rs       the owned fd and THE retry loop: try, on EWOULDBLOCK wait, retry
+//! resolve.rs      from what names a peer to the addresses that are tried in turn
+//! tcp/            TcpListener, TcpStream
+//! ```
+
+#![deny(unsafe_code)]
+
+mod description;
+mod resolve;
+mod socket;
+mod sys;
+mod tcp;
+
+pub use std::net::{
+    AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs,
+};
+
+pub use tcp::{Incoming, IntoIncoming, TcpListener, TcpStream};

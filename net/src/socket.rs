@@ -1,0 +1,323 @@
+//! The owned fd of a socket, and THE retry loop of the project: try, on EWOULDBLOCK wait, retry.
+//!
+//! Owns the fd, its registration and its part in the description. Must never know an address family, a protocol, or how
+//! waiting works; what an attempt does comes in as a closure.
+//!
+//! Invariants:
+//! 1. The kernel is tried before anything waits, unless the source knows that a try is in vain and the user did not ask
+//!    for non-blocking calls: then the wait comes first.
+//! 2. A `Turn` is kept until after the attempt that follows it, so that readiness this attempt leaves is passed on.
+//! 3. The source is deregistered before the fd is closed or leaves the object.
+//! 4. The deadline belongs to the call: it is set once, when the call first has to wait.
+//! 5. Never-lent sockets ask the kernel for neither mode nor timeouts; lent ones ask at each wait.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use dormouse_runtime::budget;
+use dormouse_runtime::wait::{Interest, Source};
+
+use crate::description::{self, Description, Kind};
+use crate::sys::once_arc::OnceArc;
+use crate::sys::{errno, mode};
+
+/// One socket object: an fd, its registration, and its part in what clones share.
+pub(crate) struct Socket {
+    /// The fd; `None` only between `into_fd` and drop.
+    fd: Option<OwnedFd>,
+    /// Who decides the mode.
+    kind: Kind,
+    /// The registration with the workers' pollers.
+    source: Source,
+    /// Mode and timeouts, made when first needed.
+    description: OnceArc<Description>,
+}
+
+impl Socket {
+    /// A socket that data moves through, known to nobody else.
+    pub(crate) fn data(fd: OwnedFd) -> Socket {
+        Socket::new(fd, Kind::Data)
+    }
+
+    /// A listening socket that is O_NONBLOCK by our doing, known to nobody else.
+    pub(crate) fn acceptor(fd: OwnedFd) -> Socket {
+        Socket::new(fd, Kind::Acceptor)
+    }
+
+    /// A data socket from outside: others may know its description.
+    pub(crate) fn foreign_data(fd: OwnedFd) -> Socket {
+        let socket = Socket::data(fd);
+        socket.description.get_or_make().set_lent();
+        socket
+    }
+
+    /// A listening socket from outside, in whichever mode its user left it.
+    pub(crate) fn foreign_acceptor(fd: OwnedFd) -> Socket {
+        let socket = Socket::acceptor(fd);
+        let description = socket.description.get_or_make();
+        // An fd that cannot be asked answers its error at the first accept.
+        description.set_nonblocking(mode::is_nonblocking(socket.fd()).unwrap_or(false));
+        description.set_lent();
+        socket
+    }
+
+    fn new(fd: OwnedFd, kind: Kind) -> Socket {
+        let source = match kind {
+            Kind::Data => Source::stream(),
+            Kind::Acceptor => Source::acceptor(),
+        };
+        Socket { fd: Some(fd), kind, source, description: OnceArc::new() }
+    }
+
+    /// The fd for our own calls, which leave the description as it is.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        borrow(&self.fd)
+    }
+
+    /// The fd for strangers, who may do with it what they like.
+    pub(crate) fn lend(&self) -> BorrowedFd<'_> {
+        self.description.get_or_make().set_lent();
+        self.fd()
+    }
+
+    /// Whether strangers may know the description.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.description.get().is_some_and(Description::lent)
+    }
+
+    /// A second fd for the same description.
+    pub(crate) fn try_clone(&self) -> io::Result<Socket> {
+        let mut clone = Socket::new(self.fd().try_clone_to_owned()?, self.kind);
+        clone.description = self.description.share();
+        clone.description.get_or_make().set_cloned();
+        Ok(clone)
+    }
+
+    /// Gives the fd away, in the mode its user asked for.
+    pub(crate) fn into_fd(mut self) -> OwnedFd {
+        if let Some(description) = self.description.get() {
+            // For the clones that stay with us.
+            description.set_lent();
+        }
+        self.source.deregister(borrow(&self.fd), false);
+        let left = self.description.leave();
+        if self.kind == Kind::Acceptor {
+            description::restore_mode(borrow(&self.fd), left);
+        }
+        self.fd.take().expect("a socket in use has its fd")
+    }
+
+    /// Runs `attempt` until it answers something other than EWOULDBLOCK, as long as the user's mode and timeout allow.
+    ///
+    /// The budget of the coroutine is charged first, not after a success: a cancellation that comes with the yield then
+    /// cannot lose what the attempt took, and a loop around non-blocking calls yields too.
+    pub(crate) fn retry<T>(
+        &self,
+        interest: Interest,
+        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        budget::spend();
+        if self.source.maybe_ready(interest) || self.must_try() {
+            match uninterrupted(|| attempt(self.fd())) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                answer => return answer,
+            }
+        }
+        let deadline = self.patience(interest)?;
+        self.retry_until(interest, deadline, errno::would_block, attempt)
+    }
+
+    /// Waits and runs `attempt` by turns, after an attempt that answered EWOULDBLOCK. Past `deadline` the error is
+    /// `expired`.
+    pub(crate) fn retry_until<T>(
+        &self,
+        interest: Interest,
+        deadline: Option<Instant>,
+        expired: fn() -> io::Error,
+        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let mut turn = None;
+        loop {
+            turn = match self.source.wait(self.fd(), interest, deadline, turn.take()) {
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(expired()),
+                turn => Some(turn?),
+            };
+            match uninterrupted(|| attempt(self.fd())) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Whether the user may have asked for non-blocking calls, which must look at the socket itself: what the source
+    /// knows is renewed by parking, and they never park.
+    fn must_try(&self) -> bool {
+        self.description.get().is_some_and(|d| d.nonblocking() || d.lent())
+    }
+
+    /// How long a call that would block may wait: an error when the user asked for non-blocking calls.
+    fn patience(&self, interest: Interest) -> io::Result<Option<Instant>> {
+        match self.description.get() {
+            Some(description) => description.patience(self.fd(), self.kind, interest),
+            None => Ok(None),
+        }
+    }
+
+    /// Says that an attempt moved `moved` of the `asked` bytes. Only for where a short count means that there was no
+    /// more, or no more room: on TCP, not under MSG_PEEK. A lent socket may have had something attached that ends a
+    /// transfer early (kernel TLS), or not be TCP at all, so there it means nothing.
+    pub(crate) fn note_short(&self, interest: Interest, moved: usize, asked: usize) {
+        if 0 < moved && moved < asked && !self.is_lent() {
+            self.source.drained(interest);
+        }
+    }
+
+    /// The timeout as the kernel has it, rounded up to its clock ticks.
+    pub(crate) fn timeout(&self, interest: Interest) -> io::Result<Option<Duration>> {
+        description::kernel_timeout(self.fd(), interest)
+    }
+
+    /// Sets the timeout for our own waits and, for whoever gets the description later, in the kernel.
+    pub(crate) fn set_timeout(&self, interest: Interest, timeout: Option<Duration>) -> io::Result<()> {
+        description::set_kernel_timeout(self.fd(), interest, timeout)?;
+        self.remember_timeout(interest, timeout);
+        Ok(())
+    }
+
+    fn remember_timeout(&self, interest: Interest, timeout: Option<Duration>) {
+        if timeout.is_some() || self.description.get().is_some() {
+            self.description.get_or_make().set_timeout(interest, timeout);
+        }
+    }
+
+    /// Takes over the timeouts that the kernel copied from a listening socket; only a stranger can have set them there.
+    pub(crate) fn adopt_timeouts(&self) -> io::Result<()> {
+        for interest in [Interest::Read, Interest::Write] {
+            self.remember_timeout(interest, self.timeout(interest)?);
+        }
+        Ok(())
+    }
+
+    /// Sets the user's mode for this socket and its clones.
+    pub(crate) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        match self.kind {
+            Kind::Data => mode::set_nonblocking(self.fd(), nonblocking)?,
+            Kind::Acceptor => self.keep_nonblocking()?,
+        }
+        if nonblocking || self.description.get().is_some() {
+            self.description.get_or_make().set_nonblocking(nonblocking);
+        }
+        Ok(())
+    }
+
+    /// Whether the user asked this listener for non-blocking calls.
+    pub(crate) fn is_nonblocking_acceptor(&self) -> bool {
+        self.description.get().is_some_and(Description::nonblocking)
+    }
+
+    /// Makes the description of a listener O_NONBLOCK again if a stranger may have changed that.
+    pub(crate) fn keep_nonblocking(&self) -> io::Result<()> {
+        if self.is_lent() {
+            mode::set_nonblocking(self.fd(), true)?;
+        }
+        Ok(())
+    }
+}
+
+/// Repeats a call that a signal interrupted.
+fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            answer => return answer,
+        }
+    }
+}
+
+/// The fd, while the rest of its socket is being changed.
+fn borrow(fd: &Option<OwnedFd>) -> BorrowedFd<'_> {
+    fd.as_ref().expect("a socket in use has its fd").as_fd()
+}
+
+/// Closes the socket. With SO_LINGER above zero and unsent data, close(2) blocks the thread, even in non-blocking mode.
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let Some(fd) = &self.fd else { return };
+        let (lent, shared) = match self.description.get() {
+            Some(description) => (description.lent(), description.shared()),
+            None => (false, false),
+        };
+        // Children of `std::process::Command` are no owners: the fd is close-on-exec. A bare fork(2) is not noticed.
+        self.source.deregister(fd.as_fd(), !shared);
+        if lent && self.kind == Kind::Acceptor {
+            description::restore_mode(fd.as_fd(), self.description.leave());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    fn pair() -> (Socket, std::os::unix::net::UnixStream) {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        (Socket::data(ours.into()), theirs)
+    }
+
+    #[test]
+    fn a_socket_is_small() {
+        assert!(size_of::<Socket>() <= 32);
+    }
+
+    #[test]
+    fn retries_after_a_wait_and_after_an_interruption() {
+        let (socket, _peer) = pair();
+        let answers = Cell::new(0);
+        let answer = socket.retry(Interest::Write, |_| {
+            answers.set(answers.get() + 1);
+            match answers.get() {
+                1 | 4 => Err(io::ErrorKind::Interrupted.into()),
+                2 | 3 => Err(io::ErrorKind::WouldBlock.into()),
+                n => Ok(n),
+            }
+        });
+        assert_eq!(answer.unwrap(), 5);
+    }
+
+    #[test]
+    fn a_deadline_covers_spurious_wake_ups() {
+        let (socket, _peer) = pair();
+        let limit = Duration::from_millis(30);
+        socket.set_timeout(Interest::Write, Some(limit)).unwrap();
+        let start = Instant::now();
+        // Writable, so that every wait returns at once, yet the attempt never succeeds.
+        let error = socket.retry::<()>(Interest::Write, |_| Err(errno::would_block())).unwrap_err();
+        assert_eq!(error.raw_os_error(), errno::would_block().raw_os_error());
+        assert!(start.elapsed() >= limit);
+    }
+
+    #[test]
+    fn errors_of_the_attempt_pass_through() {
+        let (socket, _peer) = pair();
+        let error = socket.retry::<()>(Interest::Read, |_| Err(io::ErrorKind::TimedOut.into())).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn only_sharing_is_remembered_as_sharing() {
+        let (socket, _peer) = pair();
+        assert!(socket.description.get().is_none());
+        socket.set_nonblocking(false).unwrap();
+        socket.set_timeout(Interest::Read, None).unwrap();
+        assert!(socket.description.get().is_none(), "nothing to remember");
+        socket.set_timeout(Interest::Read, Some(Duration::from_secs(1))).unwrap();
+        assert!(!socket.description.get().unwrap().shared());
+        let clone = socket.try_clone().unwrap();
+        assert!(socket.description.get().unwrap().shared());
+        assert!(!clone.is_lent());
+        clone.lend();
+        assert!(socket.is_lent());
+    }
+}

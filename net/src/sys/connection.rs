@@ -1,0 +1,58 @@
+//! The life of a connection and its names: socket, bind, listen, connect, accept, shutdown, getsockname, getpeername.
+
+use std::io;
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
+
+/// A new stream socket of the family of `addr`, close-on-exec and O_NONBLOCK.
+fn stream_socket(addr: &SocketAddr) -> io::Result<Socket> {
+    Socket::new(Domain::for_address(*addr), Type::STREAM.nonblocking(), None)
+}
+
+/// A new unconnected socket, O_NONBLOCK, for a [`connect`] to `addr`.
+pub(crate) fn connector(addr: &SocketAddr) -> io::Result<OwnedFd> {
+    stream_socket(addr).map(OwnedFd::from)
+}
+
+/// A new socket, O_NONBLOCK, that listens at `addr` with SO_REUSEADDR and a queue of at most `backlog` connections (the
+/// kernel lowers it to net.core.somaxconn).
+pub(crate) fn listener(addr: &SocketAddr, backlog: i32) -> io::Result<OwnedFd> {
+    let socket = stream_socket(addr)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&SockAddr::from(*addr))?;
+    socket.listen(backlog)?;
+    Ok(socket.into())
+}
+
+/// Begins a connection, or asks how the one that was begun fares. The description must be O_NONBLOCK. See connect(2).
+pub(crate) fn connect(fd: BorrowedFd<'_>, addr: &SocketAddr) -> io::Result<()> {
+    SockRef::from(&fd).connect(&SockAddr::from(*addr))
+}
+
+/// Takes one connection; its description is blocking and close-on-exec. The listening description must be O_NONBLOCK.
+pub(crate) fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
+    let (socket, addr) = SockRef::from(&fd).accept()?;
+    Ok((socket.into(), internet(&addr)?))
+}
+
+/// Ends one or both directions. See shutdown(2).
+pub(crate) fn shutdown(fd: BorrowedFd<'_>, how: Shutdown) -> io::Result<()> {
+    SockRef::from(&fd).shutdown(how)
+}
+
+/// The address this end is bound to. See getsockname(2).
+pub(crate) fn local_addr(fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
+    internet(&SockRef::from(&fd).local_addr()?)
+}
+
+/// The address of the other end. See getpeername(2).
+pub(crate) fn peer_addr(fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
+    internet(&SockRef::from(&fd).peer_addr()?)
+}
+
+/// The IPv4 or IPv6 address in `addr`; another family is an error with std's kind and message.
+fn internet(addr: &SockAddr) -> io::Result<SocketAddr> {
+    addr.as_socket().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "invalid argument"))
+}

@@ -1,0 +1,23 @@
+//! What an errno means to the rooms above, which never name one.
+
+use std::io;
+
+/// The error of a call that would block, and of a `read` or `write` whose timeout passed, as std reports both.
+pub(crate) fn would_block() -> io::Error {
+    io::Error::from_raw_os_error(libc::EAGAIN)
+}
+
+/// Whether `connect` has begun and goes on in the background; an interrupted one does too, see connect(2).
+pub(crate) fn is_connecting(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EALREADY | libc::EINTR))
+}
+
+/// Whether `connect` says that there is a connection already.
+pub(crate) fn is_connected(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EISCONN)
+}
+
+/// Whether the process or the system has run out of descriptors or memory: the next attempt would say the same.
+pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}

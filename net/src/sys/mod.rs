@@ -1,0 +1,20 @@
+//! Socket system calls, one family a file; with `runtime/src/sys` the only rooms that say `libc::`.
+//!
+//! Owns the translation between std's types and the kernel's. Must never know what waits, a registration, or a user's
+//! mode: each function is one attempt, answers at once and returns what the kernel said.
+//!
+//! Invariants:
+//! 1. No function here blocks: data calls carry MSG_DONTWAIT; `connect` and `accept` are called on descriptions that
+//!    the caller keeps O_NONBLOCK.
+//! 2. A pointer handed to the kernel comes from a reference that outlives the call, with the length of what it points
+//!    to.
+//! 3. An fd is always a [`BorrowedFd`](std::os::fd::BorrowedFd), thus open for the length of the call.
+
+#![allow(unsafe_code)]
+
+pub(crate) mod connection;
+pub(crate) mod errno;
+pub(crate) mod mode;
+pub(crate) mod once_arc;
+pub(crate) mod option;
+pub(crate) mod transfer;

@@ -1,0 +1,320 @@
+//! The listening socket and its iterators.
+
+use std::fmt;
+use std::io;
+use std::iter::FusedIterator;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use dormouse_runtime::thread;
+use dormouse_runtime::wait::Interest;
+
+use super::TcpStream;
+use crate::resolve;
+use crate::socket::Socket;
+use crate::sys::{connection, errno, option};
+
+/// The longest queue of connections that wait to be accepted; the kernel lowers it to net.core.somaxconn.
+const BACKLOG: i32 = 4096;
+
+/// The pause before the first error for want of descriptors or memory is returned; each further one doubles it.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+
+/// The longest such pause.
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// A TCP socket server, listening for connections, like [`std::net::TcpListener`].
+///
+/// Any number of coroutines and plain threads may accept from one listener, or from clones of it. The socket is closed
+/// when the value is dropped.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::io::Write;
+/// use dormouse_net::TcpListener;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let listener = TcpListener::bind("127.0.0.1:7000")?;
+/// for stream in listener.incoming() {
+///     stream?.write_all(b"hello\n")?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct TcpListener {
+    /// The socket, which we keep O_NONBLOCK.
+    socket: Socket,
+    /// Accepts in a row that failed for want of descriptors or memory.
+    exhausted: AtomicU32,
+}
+
+impl TcpListener {
+    /// Creates a listener bound to `addr`, with SO_REUSEADDR and a queue of 4096 connections or the system's maximum.
+    /// Port 0 asks for any free port. Each address that `addr` yields is tried until one succeeds.
+    ///
+    /// # Errors
+    ///
+    /// The last address's error; [`InvalidInput`](io::ErrorKind::InvalidInput) when there is no address.
+    ///
+    /// # Blocking
+    ///
+    /// Never for numeric addresses; the lookup of a host name blocks the thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dormouse_net::TcpListener;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    /// assert_ne!(listener.local_addr().unwrap().port(), 0);
+    /// ```
+    pub fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<TcpListener> {
+        resolve::first_success(addr, |addr| {
+            let fd = connection::listener(addr, BACKLOG)?;
+            Ok(TcpListener::from_socket(Socket::acceptor(fd)))
+        })
+    }
+
+    pub(super) fn from_socket(socket: Socket) -> TcpListener {
+        TcpListener { socket, exhausted: AtomicU32::new(0) }
+    }
+
+    pub(super) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    pub(super) fn into_socket(self) -> Socket {
+        self.socket
+    }
+
+    /// Returns the local address of this listener.
+    ///
+    /// # Errors
+    ///
+    /// Whatever getsockname(2) reports.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        connection::local_addr(self.socket.fd())
+    }
+
+    /// Creates another handle to the same listening socket, with the same mode.
+    ///
+    /// # Errors
+    ///
+    /// When there is no descriptor left.
+    pub fn try_clone(&self) -> io::Result<TcpListener> {
+        self.socket.try_clone().map(TcpListener::from_socket)
+    }
+
+    /// Accepts a new connection, and returns it with the address of its peer.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) in non-blocking mode when no connection waits; whatever accept(2)
+    /// reports, such as `ECONNABORTED` for a connection that went away.
+    ///
+    /// With no descriptor or memory left (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`) each call fails after a pause of
+    /// 5 ms, doubling to 100 ms until an accept succeeds, so that a loop that ignores errors does not spin. There is no
+    /// pause in non-blocking mode.
+    ///
+    /// # Blocking
+    ///
+    /// Parks the coroutine, or blocks the plain thread, until a connection comes in.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dormouse_net::{TcpListener, TcpStream};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let client = TcpStream::connect(listener.local_addr()?)?;
+    /// let (server, peer) = listener.accept()?;
+    /// assert_eq!(peer, client.local_addr()?);
+    /// # drop(server);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let accepted = self.socket.retry(Interest::Read, |fd| {
+            self.socket.keep_nonblocking()?;
+            connection::accept(fd)
+        });
+        match accepted {
+            Ok((fd, addr)) => {
+                self.recover();
+                let socket = Socket::data(fd);
+                if self.socket.is_lent() {
+                    socket.adopt_timeouts()?;
+                }
+                Ok((TcpStream::from_socket(socket), addr))
+            }
+            Err(error) => {
+                if errno::is_exhaustion(&error) && !self.socket.is_nonblocking_acceptor() {
+                    self.back_off();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Forgets earlier failures.
+    fn recover(&self) {
+        // ORDERING: Relaxed, as in `back_off`.
+        if self.exhausted.load(Ordering::Relaxed) != 0 {
+            self.exhausted.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Pauses, for longer each time.
+    #[cold]
+    fn back_off(&self) {
+        // ORDERING: Relaxed: a count on its own, and one that is a little off lengthens or shortens a pause.
+        let failures = self.exhausted.fetch_add(1, Ordering::Relaxed);
+        thread::sleep(pause(failures));
+    }
+
+    /// Iterates over the connections as they come in; never ends. `next` is [`accept`](TcpListener::accept) without the
+    /// address.
+    ///
+    /// # Blocking
+    ///
+    /// `next` parks or blocks, as `accept` does.
+    pub fn incoming(&self) -> Incoming<'_> {
+        Incoming { listener: self }
+    }
+
+    /// Turns the listener into an iterator over the connections as they come in, which owns it. Unstable in std
+    /// (`tcplistener_into_incoming`).
+    #[must_use = "`self` will be dropped if the result is not used"]
+    pub fn into_incoming(self) -> IntoIncoming {
+        IntoIncoming { listener: self }
+    }
+
+    /// Sets IP_TTL, which accepted connections inherit.
+    ///
+    /// # Errors
+    ///
+    /// Whatever setsockopt(2) reports.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        option::set_ttl(self.socket.fd(), ttl)
+    }
+
+    /// Returns IP_TTL.
+    ///
+    /// # Errors
+    ///
+    /// Whatever getsockopt(2) reports.
+    pub fn ttl(&self) -> io::Result<u32> {
+        option::ttl(self.socket.fd())
+    }
+
+    /// Sets IPV6_V6ONLY, which a bound socket refuses.
+    ///
+    /// # Errors
+    ///
+    /// Whatever setsockopt(2) reports.
+    #[deprecated(since = "0.1.0", note = "this option can only be set before the socket is bound")]
+    pub fn set_only_v6(&self, only_v6: bool) -> io::Result<()> {
+        option::set_only_v6(self.socket.fd(), only_v6)
+    }
+
+    /// Returns IPV6_V6ONLY.
+    ///
+    /// # Errors
+    ///
+    /// Whatever getsockopt(2) reports.
+    #[deprecated(since = "0.1.0", note = "this option can only be set before the socket is bound")]
+    pub fn only_v6(&self) -> io::Result<bool> {
+        option::only_v6(self.socket.fd())
+    }
+
+    /// Returns SO_ERROR and clears it.
+    ///
+    /// # Errors
+    ///
+    /// Whatever getsockopt(2) reports.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        option::take_error(self.socket.fd())
+    }
+
+    /// Sets whether `accept` answers [`WouldBlock`](io::ErrorKind::WouldBlock) instead of waiting, for this listener
+    /// and its clones. Calls that wait already go on waiting.
+    ///
+    /// # Errors
+    ///
+    /// Whatever ioctl(2) reports.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.socket.set_nonblocking(nonblocking)
+    }
+}
+
+/// The pause after `failures` earlier ones.
+fn pause(failures: u32) -> Duration {
+    2u32.checked_pow(failures).map_or(LONGEST_PAUSE, |factor| FIRST_PAUSE.saturating_mul(factor).min(LONGEST_PAUSE))
+}
+
+/// As std's: the address and the fd.
+impl fmt::Debug for TcpListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use std::os::fd::AsRawFd;
+        let mut output = f.debug_struct("TcpListener");
+        if let Ok(addr) = self.local_addr() {
+            output.field("addr", &addr);
+        }
+        output.field("fd", &self.socket.fd().as_raw_fd()).finish()
+    }
+}
+
+// As std's. A panic leaves a socket as it would leave a descriptor: usable.
+impl UnwindSafe for TcpListener {}
+impl RefUnwindSafe for TcpListener {}
+
+/// An iterator over the connections of a [`TcpListener`], made by [`incoming`](TcpListener::incoming).
+#[must_use = "iterators are lazy and do nothing unless consumed"]
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    /// What accepts.
+    listener: &'a TcpListener,
+}
+
+impl Iterator for Incoming<'_> {
+    type Item = io::Result<TcpStream>;
+
+    fn next(&mut self) -> Option<io::Result<TcpStream>> {
+        Some(self.listener.accept().map(|(stream, _)| stream))
+    }
+}
+
+impl FusedIterator for Incoming<'_> {}
+
+/// An iterator over the connections of the [`TcpListener`] it owns, made by
+/// [`into_incoming`](TcpListener::into_incoming).
+#[derive(Debug)]
+pub struct IntoIncoming {
+    /// What accepts.
+    listener: TcpListener,
+}
+
+impl Iterator for IntoIncoming {
+    type Item = io::Result<TcpStream>;
+
+    fn next(&mut self) -> Option<io::Result<TcpStream>> {
+        Some(self.listener.accept().map(|(stream, _)| stream))
+    }
+}
+
+impl FusedIterator for IntoIncoming {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_to_a_limit() {
+        let millis: Vec<_> = [0, 1, 4, 5, 31, 32, u32::MAX].map(|n| pause(n).as_millis()).into();
+        assert_eq!(millis, [5, 10, 80, 100, 100, 100, 100]);
+    }
+}

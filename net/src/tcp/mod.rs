@@ -1,0 +1,12 @@
+//! TCP: the listener and the stream, as `std::net` has them.
+//!
+//! Owns what is particular to TCP above the retry loop of `socket`: connecting, accepting, the options, and that a
+//! short transfer means there was no more. Must never know what waits, nor how.
+
+mod convert;
+mod listener;
+mod stream;
+mod transfer;
+
+pub use listener::{Incoming, IntoIncoming, TcpListener};
+pub use stream::TcpStream;

@@ -1,0 +1,127 @@
+//! Moving bytes through a [`TcpStream`]: `Read`, `Write` and peek.
+
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::os::fd::BorrowedFd;
+
+use dormouse_runtime::wait::Interest;
+
+use super::TcpStream;
+use crate::sys::transfer;
+
+impl TcpStream {
+    /// Receives data without removing it from the queue: the next read returns the same bytes.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Read`]: [`WouldBlock`](io::ErrorKind::WouldBlock) when the read timeout passes or the stream is in
+    /// non-blocking mode and there is nothing to read; whatever recv(2) reports.
+    ///
+    /// # Blocking
+    ///
+    /// Parks the coroutine, or blocks the plain thread, until there is data or the stream has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    /// use dormouse_net::{TcpListener, TcpStream};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let mut client = TcpStream::connect(listener.local_addr()?)?;
+    /// let (mut server, _) = listener.accept()?;
+    ///
+    /// client.write_all(b"knock")?;
+    /// let mut buf = [0; 5];
+    /// server.peek(&mut buf)?;
+    /// server.read_exact(&mut buf)?;
+    /// assert_eq!(&buf, b"knock");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.socket().retry(Interest::Read, |fd| transfer::peek(fd, buf))
+    }
+
+    /// Runs a transfer of `asked` bytes, and notes a short one before its turn ends.
+    fn transfer(
+        &self,
+        interest: Interest,
+        asked: usize,
+        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let asked = asked.min(transfer::CERTAIN_BYTES);
+        self.socket().retry(interest, |fd| {
+            let moved = attempt(fd)?;
+            self.socket().note_short(interest, moved, asked);
+            Ok(moved)
+        })
+    }
+}
+
+/// Parks the coroutine, or blocks the plain thread, until there is data, the stream has ended, or the read timeout
+/// passes ([`WouldBlock`](io::ErrorKind::WouldBlock), as std reports it). Never fails with `Interrupted`.
+impl Read for &TcpStream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.transfer(Interest::Read, buf.len(), |fd| transfer::recv(fd, buf))
+    }
+
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let bufs = transfer::first_mut(bufs);
+        let asked = transfer::total(bufs);
+        // Like readv(2), which std uses, and unlike recvmsg(2), which waits for data that it has no room for.
+        if asked == 0 {
+            return Ok(0);
+        }
+        self.transfer(Interest::Read, asked, |fd| transfer::recv_vectored(fd, bufs))
+    }
+}
+
+/// Parks the coroutine, or blocks the plain thread, until there is room for some of the data or the write timeout
+/// passes ([`WouldBlock`](io::ErrorKind::WouldBlock), as std reports it). Never fails with `Interrupted`, never raises
+/// SIGPIPE.
+impl Write for &TcpStream {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.transfer(Interest::Write, buf.len(), |fd| transfer::send(fd, buf))
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let bufs = transfer::first(bufs);
+        let asked = transfer::total(bufs);
+        // Like writev(2), which std uses: no data, no error.
+        if asked == 0 {
+            return Ok(0);
+        }
+        self.transfer(Interest::Write, asked, |fd| transfer::send_vectored(fd, bufs))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// As for `&TcpStream`.
+impl Read for TcpStream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buf)
+    }
+
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        (&*self).read_vectored(bufs)
+    }
+}
+
+/// As for `&TcpStream`.
+impl Write for TcpStream {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        (&*self).write(buf)
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&*self).write_vectored(bufs)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

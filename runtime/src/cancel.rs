@@ -1,0 +1,69 @@
+//! Cancellation: where it may strike, and how it unwinds.
+//!
+//! Cancelling a coroutine makes its next cancellation point throw: the stack unwinds, destructors run, up to the frame
+//! that asked. It is level-triggered: code that catches the unwind and parks again is thrown into again. Nothing is
+//! ever thrown into a coroutine that is unwinding already: there a park waits ([`Point::Shielded`]), and a socket wait
+//! fails at once.
+//!
+//! # Cancellation points
+//!
+//! | operation                                              | when it may throw                            |
+//! |--------------------------------------------------------|----------------------------------------------|
+//! | `thread::park`, `park_timeout`                         | before and while parked; the token is not taken |
+//! | `thread::sleep`, `sleep_until`                         | before and while parked                      |
+//! | `thread::yield_now`                                    | after the others ran                         |
+//! | `JoinHandle::join`                                     | before and while parked; the handle is dropped |
+//! | socket operations that find nothing to do at once      | before and while parked; nothing was transferred |
+//! | the yield of a coroutine whose I/O never has to wait   | before the operation that it precedes        |
+//!
+//! Not cancellation points: everything else, anything inside a Drop that runs during an unwind, anything on a plain
+//! thread. Later additions (locks, scopes, channels) name their own place in this table.
+
+use std::any::Any;
+
+/// Whether a park is a cancellation point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Point {
+    /// A cancel ends it by throwing.
+    Cancellable,
+    /// A cancel leaves it alone.
+    #[allow(dead_code, reason = "the contract that locks and scopes build on")]
+    Shielded,
+}
+
+/// What a cancelled coroutine's `join` returns as its error; cannot be made outside.
+///
+/// # Examples
+///
+/// ```
+/// use dormouse_runtime::{Cancelled, run, thread};
+///
+/// let handle = run(|| thread::spawn(thread::park));
+/// assert!(handle.join().unwrap_err().is::<Cancelled>());
+/// ```
+#[derive(Debug)]
+pub struct Cancelled(());
+
+impl std::fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the coroutine was cancelled")
+    }
+}
+
+impl std::error::Error for Cancelled {}
+
+/// The payload of a cancellation, also given by `join` for what never ran.
+pub(crate) fn payload() -> Box<dyn Any + Send> {
+    Box::new(Cancelled(()))
+}
+
+/// Unwinds the running coroutine. No panic hook runs: nothing went wrong.
+#[cold]
+pub(crate) fn throw() -> ! {
+    crate::current::with_coroutine(|worker| {
+        if let Some(worker) = worker {
+            worker.with_running(|slot| slot.unwinding = true);
+        }
+    });
+    std::panic::resume_unwind(payload())
+}

@@ -1,0 +1,79 @@
+//! The corosensei seam: create, resume, suspend, and how deep a suspended stack goes.
+//!
+//! Owns the one place where control changes stacks. Knows nothing of slots, workers or why somebody suspends.
+//!
+//! Invariant 1: a coroutine is resumed only by the thread that created it, and `Suspender::suspend` is called only on
+//! the coroutine's own stack, while it runs.
+//! Invariant 2: a coroutine that has started and not finished is never dropped, since corosensei would then force an
+//! unwind, and a Drop that suspends under it aborts the process. It is resumed to its end or leaked.
+
+#![allow(unsafe_code)]
+
+use crate::stack::Stack;
+use corosensei::{CoroutineResult, Yielder};
+use std::cell::Cell;
+use std::mem::ManuallyDrop;
+
+/// A stack and the code that runs on it.
+pub(crate) struct Coroutine {
+    /// Dropped only when finished (invariant 2).
+    inner: ManuallyDrop<corosensei::Coroutine<(), (), (), Stack>>,
+}
+
+impl Coroutine {
+    /// Puts `body` on `stack`; it runs at the first resume and must not unwind.
+    pub(crate) fn new(stack: Stack, body: impl FnOnce(Suspender) + 'static) -> Coroutine {
+        let entry = move |yielder: &Yielder<(), ()>, ()| body(Suspender(yielder));
+        Coroutine { inner: ManuallyDrop::new(corosensei::Coroutine::with_stack(stack, entry)) }
+    }
+
+    /// Runs until the next suspension or the end; `true` at the end.
+    #[inline]
+    pub(crate) fn resume(&mut self) -> bool {
+        matches!(self.inner.resume(()), CoroutineResult::Return(()))
+    }
+
+    /// Takes the stack back from a finished coroutine.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it is not finished.
+    pub(crate) fn into_stack(mut self) -> Stack {
+        assert!(self.inner.done(), "a coroutine that has not finished keeps its stack");
+        // SAFETY: `self` is consumed, so nobody uses `inner` again.
+        let inner = unsafe { ManuallyDrop::take(&mut self.inner) };
+        inner.into_stack()
+    }
+}
+
+impl std::fmt::Debug for Coroutine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Coroutine").finish_non_exhaustive()
+    }
+}
+
+/// The way back from a coroutine to whoever resumed it. Lives at the top of the coroutine's stack, at one address for
+/// the coroutine's whole life.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Suspender(*const Yielder<(), ()>);
+
+impl Suspender {
+    /// Before the first run there is none.
+    pub(crate) const NONE: Suspender = Suspender(std::ptr::null());
+
+    /// Gives control back until the next resume. Before that, `mark` is set to an address of this function's own small
+    /// frame: what lies some hundred bytes below it is unused while suspended (`stack::trim_each` keeps a margin). Out of
+    /// line for that: inlined, the address could lie above a caller's large buffer.
+    ///
+    /// # Safety
+    ///
+    /// The caller runs on the stack of the coroutine that this suspender was given to.
+    #[inline(never)]
+    pub(crate) unsafe fn suspend(self, mark: &Cell<usize>) {
+        let here = 0u8;
+        mark.set(std::hint::black_box(&raw const here) as usize);
+        // SAFETY: the yielder lives on the stack that is running, by the contract above.
+        let yielder = unsafe { &*self.0 };
+        yielder.suspend(());
+    }
+}

@@ -1,0 +1,61 @@
+//! The one room with `thread_local!`: which worker runs on this thread, and the thread itself as a waiting party.
+//!
+//! Owns the pointer, and says whether a coroutine runs. Every access goes through an out-of-line function, so that no
+//! thread-local address is ever kept across a suspension by the compiler.
+//!
+//! Invariant 1: the pointer is set for the time of a worker's loop, during which the worker does not move or end.
+
+#![allow(unsafe_code)]
+
+use crate::os_thread::OsThread;
+use crate::worker::Worker;
+use std::cell::Cell;
+use std::sync::Arc;
+
+thread_local! {
+    static WORKER: Cell<*const Worker> = const { Cell::new(std::ptr::null()) };
+    static OS_THREAD: Arc<OsThread> = Arc::new(OsThread::new());
+}
+
+#[inline(never)]
+fn pointer() -> *const Worker {
+    WORKER.get()
+}
+
+/// Calls `f` with the worker of this thread, if this code runs in one of its coroutines.
+#[inline]
+pub(crate) fn with_coroutine<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
+    // SAFETY: null, or valid by invariant 1: we are inside the worker's loop, in a coroutine or beneath it.
+    let worker = unsafe { pointer().as_ref() };
+    f(worker.filter(|worker| worker.is_running()))
+}
+
+/// Calls `f` with the worker of this thread, if this thread is one.
+pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
+    // SAFETY: as above.
+    f(unsafe { pointer().as_ref() })
+}
+
+/// Names `worker` as this thread's for as long as the value lives.
+#[derive(Debug)]
+pub(crate) struct Entered(());
+
+/// Begins a worker's loop on this thread; `None` if one runs already.
+pub(crate) fn enter(worker: &Worker) -> Option<Entered> {
+    if !pointer().is_null() {
+        return None;
+    }
+    WORKER.set(worker);
+    Some(Entered(()))
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        WORKER.set(std::ptr::null());
+    }
+}
+
+/// This OS thread as a waiting party. After its thread-locals are gone, a fresh one each time.
+pub(crate) fn os_thread() -> Arc<OsThread> {
+    OS_THREAD.try_with(Arc::clone).unwrap_or_else(|_| Arc::new(OsThread::new()))
+}

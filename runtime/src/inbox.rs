@@ -1,0 +1,233 @@
+//! Messages from other threads to one worker, and the handshake that lets the worker sleep without missing one.
+//!
+//! Owns the queue of messages and the sleep word. Does not know what a message says, nor how a sleeper is
+//! interrupted: [`Inbox::push`] answers whether the caller has to.
+//!
+//! ```text
+//!            prepare_sleep                    push, announce
+//!   AWAKE ------------------> ASLEEP -----------------------> NOTIFIED
+//!     ^   <------------------   |     (exactly one caller        |
+//!     |    something is there   |      is told to interrupt)     |
+//!     +-------------------------+--------------------------------+
+//!                             awake
+//! ```
+//!
+//! Invariant 1: a worker that declared itself `ASLEEP` and then saw nothing pending is interrupted by whoever makes
+//! something pending later. Both sides store, pass a SeqCst fence, then load the other's word: one of them must see
+//! the other (a store-then-load handshake; acquire and release alone allow both to miss).
+//! Invariant 2: messages of one sender arrive in the order they were pushed.
+
+use crate::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use crate::lock::Lock;
+
+const AWAKE: u32 = 0;
+const ASLEEP: u32 = 1;
+const NOTIFIED: u32 = 2;
+
+/// One worker's inbox.
+#[derive(Debug)]
+pub(crate) struct Inbox<M> {
+    /// What was pushed and not yet taken.
+    messages: Lock<Vec<M>>,
+    /// Whether `messages` may hold something: spares the owner the lock.
+    pending: AtomicBool,
+    /// `AWAKE`, `ASLEEP` or `NOTIFIED`.
+    sleep: AtomicU32,
+}
+
+impl<M> Inbox<M> {
+    pub(crate) fn new() -> Inbox<M> {
+        Inbox { messages: Lock::new(Vec::new()), pending: AtomicBool::new(false), sleep: AtomicU32::new(AWAKE) }
+    }
+
+    /// Adds a message; `true` if the caller must interrupt the sleeping owner.
+    #[must_use]
+    pub(crate) fn push(&self, message: M) -> bool {
+        {
+            let mut messages = self.messages.lock();
+            messages.push(message);
+            // ORDERING: Relaxed; ordered for the owner by the fence in `announce` (against `prepare_sleep`) and for
+            // the content by the lock.
+            self.pending.store(true, Ordering::Relaxed);
+        }
+        self.announce()
+    }
+
+    /// To be called after something was put where the owner looks before it sleeps; `true` as for `push`.
+    #[must_use]
+    pub(crate) fn announce(&self) -> bool {
+        // ORDERING: SeqCst fence; pairs with the fence in `prepare_sleep`: either we see ASLEEP, or it sees our store.
+        fence(Ordering::SeqCst);
+        // ORDERING: Relaxed; the fence above orders it.
+        if self.sleep.load(Ordering::Relaxed) != ASLEEP {
+            return false;
+        }
+        // ORDERING: Relaxed; picks one notifier. Messages are published by the lock, not by this word.
+        self.sleep.compare_exchange(ASLEEP, NOTIFIED, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Owner only: moves what is there into `into`, which is empty; the two buffers swap, so nothing is allocated.
+    pub(crate) fn take(&self, into: &mut Vec<M>) {
+        debug_assert!(into.is_empty());
+        if self.is_pending() {
+            let mut messages = self.messages.lock();
+            // ORDERING: Relaxed; written under the lock on both sides.
+            self.pending.store(false, Ordering::Relaxed);
+            std::mem::swap(&mut *messages, into);
+        }
+    }
+
+    /// Owner only: whether `take` would find something. May lag behind a push that has not notified yet.
+    #[inline]
+    pub(crate) fn is_pending(&self) -> bool {
+        // ORDERING: Relaxed; a miss is corrected by the handshake before the owner sleeps.
+        self.pending.load(Ordering::Relaxed)
+    }
+
+    /// Owner only: declares that it is about to sleep. `false` if something is pending after all: do not sleep.
+    ///
+    /// `elsewhere` looks at whatever other places are covered by [`Inbox::announce`].
+    pub(crate) fn prepare_sleep(&self, elsewhere: impl FnOnce() -> bool) -> bool {
+        // ORDERING: Relaxed; the fence below orders it before the loads that follow.
+        self.sleep.store(ASLEEP, Ordering::Relaxed);
+        // ORDERING: SeqCst fence; pairs with the fence in `announce`.
+        fence(Ordering::SeqCst);
+        if self.is_pending() || elsewhere() {
+            self.awake();
+            return false;
+        }
+        true
+    }
+
+    /// Owner only: it runs again.
+    pub(crate) fn awake(&self) {
+        // ORDERING: Relaxed; a notifier that still sees ASLEEP interrupts a sleep that is over, which is harmless.
+        self.sleep.store(AWAKE, Ordering::Relaxed);
+    }
+}
+
+#[cfg(all(test, not(dormouse_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sleeper_is_notified_once() {
+        let inbox = Inbox::new();
+        assert!(!inbox.push(1));
+        inbox.take(&mut Vec::new());
+        assert!(inbox.prepare_sleep(|| false));
+        assert!(inbox.push(2));
+        assert!(!inbox.push(3));
+        inbox.awake();
+        let mut got = Vec::new();
+        inbox.take(&mut got);
+        assert_eq!(got, [2, 3]);
+    }
+
+    #[test]
+    fn nobody_sleeps_on_a_message() {
+        let inbox = Inbox::new();
+        let _ = inbox.push(());
+        assert!(!inbox.prepare_sleep(|| false));
+        inbox.take(&mut Vec::new());
+        assert!(!inbox.prepare_sleep(|| true));
+        assert!(inbox.prepare_sleep(|| false));
+    }
+}
+
+#[cfg(all(test, dormouse_loom))]
+mod models {
+    use super::*;
+    use crate::mail::{Mail, Ticket};
+    use loom::sync::Arc;
+    use loom::thread;
+
+    /// A worker that sleeps by waiting for the notification word of the model, and what interrupts it.
+    struct Model {
+        inbox: Inbox<u32>,
+        interrupted: AtomicBool,
+    }
+
+    impl Model {
+        fn send(&self, message: u32) {
+            if self.inbox.push(message) {
+                self.interrupted.store(true, Ordering::Release);
+            }
+        }
+
+        /// One turn of a worker's loop: sleeps unless something is pending, then takes.
+        fn receive(&self, got: &mut Vec<u32>) {
+            if self.inbox.prepare_sleep(|| false) {
+                while !self.interrupted.swap(false, Ordering::Acquire) {
+                    thread::yield_now();
+                }
+                self.inbox.awake();
+            }
+            let mut batch = Vec::new();
+            self.inbox.take(&mut batch);
+            got.append(&mut batch);
+        }
+    }
+
+    #[test]
+    fn no_message_is_slept_on() {
+        loom::model(|| {
+            let model = Arc::new(Model { inbox: Inbox::new(), interrupted: AtomicBool::new(false) });
+            let senders: Vec<_> = (0..2)
+                .map(|id| {
+                    let model = Arc::clone(&model);
+                    thread::spawn(move || model.send(id))
+                })
+                .collect();
+            let mut got = Vec::new();
+            while got.len() < 2 {
+                model.receive(&mut got);
+            }
+            got.sort_unstable();
+            assert_eq!(got, [0, 1]);
+            senders.into_iter().for_each(|sender| sender.join().unwrap());
+        });
+    }
+
+    /// Unpark and wake race with each other and with the owner's start and take: every letter arrives, each push is
+    /// owed by exactly one poster.
+    #[test]
+    fn no_letter_is_lost() {
+        loom::model(|| {
+            let shared = Arc::new((Mail::new(), Inbox::<()>::new()));
+            let poster = {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || {
+                    if shared.0.post_unpark() {
+                        let _ = shared.1.push(());
+                    }
+                })
+            };
+            let (mail, inbox) = &*shared;
+            let mut unparked = mail.start().unpark;
+            let canceller = {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || {
+                    if shared.0.post_wake(Ticket(1)) {
+                        let _ = shared.1.push(());
+                    }
+                })
+            };
+            let mut woken = false;
+            while !(unparked && woken) {
+                let mut batch = Vec::new();
+                inbox.take(&mut batch);
+                assert!(batch.len() <= 1, "pushed twice");
+                if batch.pop().is_some() {
+                    let letters = mail.take();
+                    unparked |= letters.unpark;
+                    woken |= letters.wake == Some(Ticket(1));
+                } else {
+                    thread::yield_now();
+                }
+            }
+            poster.join().unwrap();
+            canceller.join().unwrap();
+        });
+    }
+}

@@ -1,0 +1,70 @@
+//! The runtime of dormouse: stacks, coroutines, workers, the poller and timers, and the std-shaped surface over them.
+//!
+//! Knows "an fd can become ready", never what a socket is; `dormouse-net` adds sockets, and the facade `dormouse` names
+//! everything as std does.
+//!
+//! Two sentences hold it together. Below `park` nothing blocks; above `park` nothing knows epoll or stacks. And a
+//! coroutine belongs to one worker from its first instruction to its last, and only that worker ever changes its state;
+//! every other thread sends a message.
+//!
+//! | below the park line | |
+//! |---|---|
+//! | `sys/` | one family of system calls a file |
+//! | `stack/` | slabs of guarded stacks, pools, trim |
+//! | `coroutine` | the corosensei seam |
+//! | `timer`, `readiness`, `pace` | pure: wheel, latch and waiter queues, when to look at the poller |
+//! | `lock`, `mail`, `inbox` | what threads share, and the sleep handshake |
+//! | `remote`, `spawn_queue`, `source` | a worker and a coroutine as others see them; the unstarted; registrations |
+//! | `poller` | epoll in, (source, readiness) out |
+//! | `slot` | a coroutine's state and its table of transitions |
+//! | `trim`, `overflow` | parked stacks given back; overflows named |
+//! | `worker`, `current` | the loop; who runs on this thread |
+//!
+//! | above it | |
+//! |---|---|
+//! | `cancel`, `park`, `os_thread`, `waiter` | the one suspension point, and the contract of who waits |
+//! | `wait`, `budget` | waiting for an fd |
+//! | `runtime`, `builder`, `thread` | start, end, and the std-shaped surface |
+
+#![deny(unsafe_code)]
+#![cfg_attr(dormouse_loom, allow(dead_code, unused_imports))]
+
+mod atomic;
+pub mod budget;
+mod builder;
+mod cancel;
+mod coroutine;
+mod current;
+mod inbox;
+mod lock;
+mod mail;
+mod os_thread;
+mod overflow;
+mod pace;
+mod park;
+mod poller;
+mod readiness;
+mod remote;
+mod runtime;
+mod slot;
+mod source;
+mod spawn_queue;
+mod stack;
+mod sys;
+pub mod thread;
+mod timer;
+mod trim;
+pub mod wait;
+mod waiter;
+mod worker;
+
+pub use builder::Builder;
+pub use cancel::Cancelled;
+pub use runtime::run;
+pub use thread::{spawn, spawn_local};
+
+/// Pure parts that benchmarks of other crates measure. No part of the public surface.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::timer::{TimerKey, Wheel};
+}

@@ -1,0 +1,112 @@
+//! How long a worker runs coroutines before it looks at the poller. Pure: the clock is an argument.
+//!
+//! A look is due after at most [`TURN`] resumes or about [`SLICE`] nanoseconds. Reading the clock costs 22 ns, several
+//! times a resume, so it is read every k resumes; k doubles up to `TURN` while k resumes take less than a slice, and
+//! falls to 1 when they take more. After a sleep k starts at 1 again: there the clock costs nothing that matters, and
+//! what runs next may be of another kind.
+//!
+//! Invariant 1: between two looks there are at most `TURN` resumes.
+
+/// Resumes between two looks, at most.
+pub(crate) const TURN: u32 = 64;
+
+/// Nanoseconds between two looks, about.
+const SLICE: u64 = 200_000;
+
+/// The pace of one worker.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    /// Resumes since the last look.
+    resumes: u32,
+    /// Resumes left until the clock is read.
+    until_check: u32,
+    /// The k of the heading.
+    stride: u32,
+    /// When the clock was last read, if nothing but resumes happened since.
+    checked_at: Option<u64>,
+}
+
+impl Pace {
+    pub(crate) fn new() -> Pace {
+        Pace { resumes: 0, until_check: 1, stride: 1, checked_at: None }
+    }
+
+    /// The poller was looked at.
+    pub(crate) fn looked(&mut self, slept: bool) {
+        self.resumes = 0;
+        if slept {
+            *self = Pace::new();
+        }
+    }
+
+    /// After each resume: whether a look is due.
+    #[inline]
+    pub(crate) fn is_look_due(&mut self, now: impl FnOnce() -> u64) -> bool {
+        self.resumes += 1;
+        self.until_check -= 1;
+        if self.until_check == 0 {
+            return self.check(now());
+        }
+        self.resumes >= TURN
+    }
+
+    fn check(&mut self, now: u64) -> bool {
+        let took = self.checked_at.replace(now).map(|before| now.saturating_sub(before));
+        self.stride = match took {
+            Some(took) if took < SLICE => (self.stride * 2).min(TURN),
+            Some(_) | None => 1,
+        };
+        self.until_check = self.stride;
+        took.is_some_and(|took| took >= SLICE) || self.resumes >= TURN
+    }
+}
+
+#[cfg(all(test, not(dormouse_loom)))]
+mod tests {
+    use super::*;
+
+    /// Runs resumes of `cost` nanoseconds until a look is due; gives their number and the clock readings.
+    fn turn(pace: &mut Pace, clock: &mut u64, cost: u64) -> (u32, u32) {
+        let (mut resumes, mut readings) = (0, 0);
+        loop {
+            *clock += cost;
+            resumes += 1;
+            let due = pace.is_look_due(|| {
+                readings += 1;
+                *clock
+            });
+            if due {
+                pace.looked(false);
+                return (resumes, readings);
+            }
+        }
+    }
+
+    #[test]
+    fn cheap_resumes_come_64_a_turn_and_hardly_read_the_clock() {
+        let (mut pace, mut clock) = (Pace::new(), 0);
+        for _ in 0..10 {
+            assert_eq!(turn(&mut pace, &mut clock, 10).0, TURN);
+        }
+        assert_eq!(turn(&mut pace, &mut clock, 10), (TURN, 1));
+    }
+
+    #[test]
+    fn long_resumes_are_looked_after_one_by_one() {
+        let (mut pace, mut clock) = (Pace::new(), 0);
+        turn(&mut pace, &mut clock, 10_000_000);
+        assert_eq!(turn(&mut pace, &mut clock, 10_000_000), (1, 1));
+    }
+
+    #[test]
+    fn a_change_of_kind_costs_one_turn_at_most() {
+        let (mut pace, mut clock) = (Pace::new(), 0);
+        for _ in 0..10 {
+            turn(&mut pace, &mut clock, 10);
+        }
+        assert!(turn(&mut pace, &mut clock, 10_000_000).0 <= TURN);
+        assert_eq!(turn(&mut pace, &mut clock, 10_000_000).0, 1);
+        pace.looked(true);
+        assert!(turn(&mut pace, &mut clock, 10_000_000).0 <= 2);
+    }
+}

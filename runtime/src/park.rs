@@ -1,0 +1,114 @@
+//! The only suspension point: a coroutine parks here until its event, its deadline or its cancellation.
+//!
+//! Owns the decision whether a park may throw. Below this file nothing blocks; above it nothing knows epoll or stacks.
+//!
+//! Invariant 1: every suspension of a coroutine passes `checked`, which refuses inside `no_park` and throws if a
+//! cancellation is due.
+
+use crate::cancel::{self, Point};
+use crate::current;
+use crate::readiness::Interest;
+use crate::remote::SourceId;
+use crate::slot::{Awaited, Outcome};
+use crate::worker::Worker;
+use std::io;
+use std::time::Instant;
+
+/// How a park that was not cancelled ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parked {
+    /// By its event, or for no reason.
+    Woken,
+    /// By its deadline.
+    TimedOut,
+}
+
+/// Calls `f` with this thread's worker, for a caller that knows it runs in a coroutine.
+fn in_coroutine<R>(f: impl FnOnce(&Worker) -> R) -> R {
+    current::with_coroutine(|worker| f(worker.expect("only a coroutine parks on its worker")))
+}
+
+/// Invariant 1; answers whether the park is shielded.
+fn checked(worker: &Worker, point: Point) -> bool {
+    let (forbidden, cancelled) = worker.with_running(|slot| (slot.no_park > 0, slot.life.cancelled));
+    assert!(!forbidden, "parked inside no_park");
+    let shielded = point == Point::Shielded || worker.is_unwinding();
+    if cancelled && !shielded {
+        cancel::throw();
+    }
+    shielded
+}
+
+fn unless_cancelled(outcome: Outcome) -> Parked {
+    match outcome {
+        Outcome::Woken => Parked::Woken,
+        Outcome::TimedOut => Parked::TimedOut,
+        Outcome::Cancelled => cancel::throw(),
+    }
+}
+
+fn park(worker: &Worker, on: Awaited, deadline: Option<Instant>, point: Point) -> Parked {
+    let shielded = checked(worker, point);
+    let deadline = deadline.map(|at| worker.clock.nanos(at));
+    unless_cancelled(worker.park(on, deadline, shielded))
+}
+
+/// Parks for the internal wait begun last. See `waiter.rs`.
+pub(crate) fn park_waiting(deadline: Option<Instant>, point: Point) -> Parked {
+    in_coroutine(|worker| {
+        if worker.with_running(|slot| slot.life.woken) {
+            return Parked::Woken;
+        }
+        park(worker, Awaited::Wait, deadline, point)
+    })
+}
+
+/// Takes the user's token, parking until it is there or the deadline passed.
+pub(crate) fn park_token(worker: &Worker, deadline: Option<Instant>) {
+    if !worker.with_running(|slot| slot.life.token) {
+        park(worker, Awaited::Token, deadline, Point::Cancellable);
+    } else {
+        checked(worker, Point::Cancellable);
+    }
+    worker.with_running(|slot| slot.life.token = false);
+}
+
+/// Parks until the deadline.
+pub(crate) fn park_until(worker: &Worker, deadline: Option<Instant>) {
+    park(worker, Awaited::Deadline, deadline, Point::Cancellable);
+}
+
+/// Lets others run. A cancellation point.
+pub(crate) fn yield_now(worker: &Worker) {
+    checked(worker, Point::Cancellable);
+    worker.yield_now();
+    if worker.with_running(|slot| slot.life.cancelled) && !worker.is_unwinding() {
+        cancel::throw();
+    }
+}
+
+/// The yield of a coroutine whose I/O never has to wait; none inside `no_park`, since nobody asked for it.
+#[cold]
+pub(crate) fn yield_for_fairness(worker: &Worker) {
+    if worker.with_running(|slot| slot.no_park == 0) {
+        yield_now(worker);
+    }
+}
+
+/// Parks for a source's readiness; `front` if the coroutine had the turn and found nothing.
+///
+/// Fails while the coroutine unwinds: waiting for a peer there could take for ever, and throwing would abort.
+pub(crate) fn park_on_source(
+    worker: &Worker,
+    id: SourceId,
+    interest: Interest,
+    front: bool,
+    deadline: Option<Instant>,
+) -> io::Result<Parked> {
+    if checked(worker, Point::Cancellable) {
+        return Err(io::Error::other("the coroutine is unwinding: it does not wait for a peer"));
+    }
+    let deadline = deadline.map(|at| worker.clock.nanos(at));
+    let outcome = worker.park_on_source(id, interest, front, deadline, false)?;
+    Ok(unless_cancelled(outcome))
+}

@@ -1,0 +1,307 @@
+//! epoll, the eventfd and the trim alarm of one worker: interest goes in, (source, readiness) comes out.
+//!
+//! Owns which sources this worker watches. Knows sources by index and waiters by slot index, nothing of coroutines.
+//!
+//! Invariant 1: an event is taken only if its generation is that of the source at its index; what is in flight for a
+//! source that is gone is ignored, even if the descriptor or the index is in use again.
+//! Invariant 2: a registration is removed from epoll only under the lock of its list and while the list names us,
+//! since then the socket object still holds the descriptor open.
+//! Invariant 3: an acceptor is registered exactly while somebody here waits for it. EXCLUSIVE wakes one worker for a
+//! connection; one that nobody here would take would strand. Whoever leaves passes on what is there.
+
+use crate::readiness::{Interest, Links, Readiness};
+use crate::remote::{Message, NOTIFY_TOKEN, Remote, SourceId};
+use crate::source::{Kind, LazyRegistrations, Registration, Registrations};
+use crate::sys::epoll::{self, Event, NO_EVENT};
+use crate::sys::poll;
+use crate::sys::timerfd::TimerFd;
+use slab::Slab;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Events taken from the kernel at once.
+const BATCH: usize = 256;
+
+/// The token of the trim alarm.
+const ALARM_TOKEN: u64 = u64::MAX - 2;
+
+/// Generations stay below the tokens above.
+const GENERATIONS: u32 = u32::MAX >> 1;
+
+/// One source as this worker watches it.
+#[derive(Debug)]
+struct Watched {
+    /// What is known, and who waits.
+    readiness: Readiness,
+    /// The socket object's list of registrations.
+    shared: Arc<Registrations>,
+    /// Tells this source from earlier ones at the same index.
+    generation: u32,
+    /// The descriptor; open while the list names us (invariant 2).
+    fd: RawFd,
+    /// Stream or acceptor.
+    kind: Kind,
+    /// Whether an acceptor is registered now (invariant 3).
+    armed: bool,
+}
+
+/// What ended a look at the poller, beside the sources.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Looked {
+    /// The alarm went off.
+    pub(crate) alarm: bool,
+}
+
+/// One worker's poller.
+#[derive(Debug)]
+pub(crate) struct Poller {
+    /// This worker's public half, which holds the epoll instance.
+    remote: Arc<Remote>,
+    /// The sources watched.
+    sources: Slab<Watched>,
+    /// The generation of the next source.
+    next_generation: u32,
+    /// Where the kernel writes events.
+    events: Box<[Event]>,
+    /// Goes off when parked stacks are to be trimmed.
+    alarm: TimerFd,
+}
+
+impl Poller {
+    pub(crate) fn new(remote: Arc<Remote>) -> io::Result<Poller> {
+        let alarm = TimerFd::new()?;
+        remote.epoll.add(alarm.raw(), epoll::IN | epoll::ET, ALARM_TOKEN)?;
+        Ok(Poller {
+            remote,
+            sources: Slab::new(),
+            next_generation: 0,
+            events: vec![NO_EVENT; BATCH].into_boxed_slice(),
+            alarm,
+        })
+    }
+
+    /// Sets the alarm, once, `after` from now.
+    pub(crate) fn set_alarm(&self, after: Duration) -> io::Result<()> {
+        self.alarm.set(after)
+    }
+
+    /// Whether anything but messages could come out of a look.
+    pub(crate) fn has_sources(&self) -> bool {
+        !self.sources.is_empty()
+    }
+
+    /// Waits at most `timeout`, latches what happened, and gives `woken` each slot whose turn it is.
+    pub(crate) fn look<L: Links>(
+        &mut self,
+        timeout: Option<Duration>,
+        links: &std::cell::RefCell<L>,
+        mut woken: impl FnMut(&mut L, u32),
+    ) -> io::Result<Looked> {
+        let mut events = std::mem::take(&mut self.events);
+        let found = self.remote.epoll.wait(&mut events, timeout).map(<[Event]>::len);
+        let mut looked = Looked::default();
+        let mut links = links.borrow_mut();
+        for event in &events[..*found.as_ref().unwrap_or(&0)] {
+            let (token, bits) = (event.u64, event.events);
+            match token {
+                NOTIFY_TOKEN => {}
+                ALARM_TOKEN => looked.alarm = true,
+                token => self.latch(token, bits, &mut *links, &mut woken),
+            }
+        }
+        self.events = events;
+        found.map(|_| looked)
+    }
+
+    fn latch<L: Links>(&mut self, token: u64, bits: u32, links: &mut L, woken: &mut impl FnMut(&mut L, u32)) {
+        let id = from_token(token);
+        let Some(watched) = self.watched(id) else {
+            return;
+        };
+        watched.readiness.latch(bits);
+        for interest in [Interest::Read, Interest::Write] {
+            if let Some(slot) = watched.readiness.next(links, interest) {
+                woken(links, slot);
+            }
+        }
+    }
+
+    fn watched(&mut self, id: SourceId) -> Option<&mut Watched> {
+        let watched = self.sources.get_mut(id.index as usize)?;
+        (watched.generation == id.generation).then_some(watched)
+    }
+
+    /// The registration of a socket object here, made if it is the first. Fails with ENOSPC, ENOMEM or EPERM.
+    pub(crate) fn register(
+        &mut self,
+        lazy: &LazyRegistrations,
+        kind: Kind,
+        fd: BorrowedFd<'_>,
+    ) -> io::Result<SourceId> {
+        let shared = lazy.get_or_init();
+        let mut list = shared.lock();
+        let id = match list.find(&self.remote) {
+            Some(id) => id,
+            None => {
+                let id = self.insert(kind, fd, &shared)?;
+                list.add(Registration { worker: Arc::clone(&self.remote), id });
+                id
+            }
+        };
+        let left = shared.settle(&self.remote, id);
+        let old_home = list
+            .iter()
+            .find(|other| kind == Kind::Stream && other.worker.id == left && left != self.remote.id)
+            .map(|other| (Arc::clone(&other.worker), other.id));
+        drop(list);
+        if let Some((worker, id)) = old_home {
+            worker.send(Message::SourceMoved(id));
+        }
+        Ok(id)
+    }
+
+    fn insert(&mut self, kind: Kind, fd: BorrowedFd<'_>, shared: &Arc<Registrations>) -> io::Result<SourceId> {
+        let entry = self.sources.vacant_entry();
+        let id = SourceId { index: entry.key() as u32, generation: self.next_generation };
+        if kind == Kind::Stream {
+            let interest = epoll::IN | epoll::OUT | epoll::RDHUP | epoll::PRI | epoll::ET;
+            self.remote.epoll.add(fd.as_raw_fd(), interest, to_token(id))?;
+        }
+        self.next_generation = (self.next_generation + 1) % GENERATIONS;
+        entry.insert(Watched {
+            readiness: Readiness::new(),
+            shared: Arc::clone(shared),
+            generation: id.generation,
+            fd: fd.as_raw_fd(),
+            kind,
+            armed: false,
+        });
+        Ok(id)
+    }
+
+    /// The registration at `index`, which the caller found by [`Registrations::index_at_home`].
+    pub(crate) fn id_at(&self, index: u32) -> SourceId {
+        SourceId { index, generation: self.sources[index as usize].generation }
+    }
+
+    /// Whether an attempt is worthwhile.
+    #[inline]
+    pub(crate) fn is_ready(&self, index: u32, interest: Interest) -> bool {
+        let watched = &self.sources[index as usize];
+        watched.kind == Kind::Acceptor || watched.readiness.is_ready(interest)
+    }
+
+    /// The last attempt took less than it asked for.
+    #[inline]
+    pub(crate) fn drained(&mut self, index: u32, interest: Interest) {
+        self.sources[index as usize].readiness.drained(interest);
+    }
+
+    /// An attempt answered EAGAIN: clears the latch and queues the slot, which then parks. `front` if it had the turn.
+    pub(crate) fn enqueue(
+        &mut self,
+        links: &mut impl Links,
+        id: SourceId,
+        interest: Interest,
+        slot: u32,
+        front: bool,
+    ) -> io::Result<()> {
+        let watched = &mut self.sources[id.index as usize];
+        if watched.kind == Kind::Acceptor && !watched.armed {
+            let events = epoll::IN | epoll::EXCLUSIVE;
+            self.remote.epoll.add(watched.fd, events, to_token(id))?;
+            watched.armed = true;
+        }
+        watched.readiness.clear(interest);
+        watched.readiness.enqueue(links, interest, slot, front);
+        Ok(())
+    }
+
+    /// Takes out a slot that timed out or was cancelled.
+    pub(crate) fn dequeue(&mut self, links: &mut impl Links, index: u32, interest: Interest, slot: u32) {
+        let watched = &mut self.sources[index as usize];
+        watched.readiness.dequeue(links, interest, slot);
+        self.disarm_if_unwatched(index);
+    }
+
+    /// The end of a turn: the slot that is next, if there still is something for it.
+    pub(crate) fn pass_on(&mut self, links: &mut impl Links, id: SourceId, interest: Interest) -> Option<u32> {
+        let watched = self.watched(id)?;
+        match watched.kind {
+            Kind::Stream => watched.readiness.next(links, interest),
+            Kind::Acceptor => {
+                self.disarm_if_unwatched(id.index);
+                None
+            }
+        }
+    }
+
+    /// Invariant 3. A level-triggered acceptor with waiters left needs nothing: epoll reports it again.
+    fn disarm_if_unwatched(&mut self, index: u32) {
+        let watched = &mut self.sources[index as usize];
+        if watched.kind == Kind::Stream || !watched.armed || !watched.readiness.is_unwatched() {
+            return;
+        }
+        watched.armed = false;
+        let list = watched.shared.lock();
+        if list.find(&self.remote).is_none() {
+            return;
+        }
+        self.remote.epoll.delete(watched.fd);
+        let others: Vec<_> = list
+            .iter()
+            .filter(|other| other.worker.id != self.remote.id)
+            .map(|other| (Arc::clone(&other.worker), other.id))
+            .collect();
+        drop(list);
+        if !others.is_empty() && poll::is_readable(watched.fd) {
+            for (worker, id) in others {
+                worker.send(Message::PassTurn(id, Interest::Read));
+            }
+        }
+    }
+
+    /// Another worker left something for us: the slot to wake.
+    pub(crate) fn take_turn(&mut self, links: &mut impl Links, id: SourceId, interest: Interest) -> Option<u32> {
+        let watched = self.watched(id)?;
+        watched.readiness.latch(epoll::IN);
+        watched.readiness.next(links, interest)
+    }
+
+    /// The use of a stream moved to another worker: stops watching it, unless somebody waits here.
+    pub(crate) fn moved(&mut self, id: SourceId) {
+        let remote = Arc::clone(&self.remote);
+        let Some(watched) = self.watched(id) else {
+            return;
+        };
+        if !watched.readiness.is_unwatched() || watched.shared.index_at_home(&remote).is_some() {
+            return;
+        }
+        let shared = Arc::clone(&watched.shared);
+        let mut list = shared.lock();
+        if list.find(&remote) == Some(id) {
+            remote.epoll.delete(watched.fd);
+            list.remove(&remote);
+            drop(list);
+            self.sources.remove(id.index as usize);
+        }
+    }
+
+    /// The socket object is gone and epoll no longer knows it: frees its place.
+    pub(crate) fn closed(&mut self, id: SourceId) {
+        if self.watched(id).is_some() {
+            let watched = self.sources.remove(id.index as usize);
+            debug_assert!(watched.readiness.is_unwatched(), "closed by `&mut`, so nobody waits");
+        }
+    }
+}
+
+fn to_token(id: SourceId) -> u64 {
+    u64::from(id.generation) << 32 | u64::from(id.index)
+}
+
+fn from_token(token: u64) -> SourceId {
+    SourceId { index: token as u32, generation: (token >> 32) as u32 }
+}

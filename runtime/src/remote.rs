@@ -1,0 +1,286 @@
+//! What other threads may touch of a worker and of a coroutine.
+//!
+//! Owns [`Remote`], a worker's public half (inbox, injector, interruptible poller), and [`Record`], what outlives a
+//! coroutine's slot and stack: its name, its place of spawn, its mail word, and the body that takes the closure in
+//! and keeps the result. Knows nothing of slots or stacks: a record only remembers where its coroutine lives.
+//!
+//! Invariant 1: `Record::home` is set before the mail word says `STARTED`, so whoever is told to push finds it.
+//! Invariant 2: only the owner worker calls `Body::run`, at most once, on the coroutine's own stack.
+
+use crate::atomic::{AtomicU32, Ordering};
+use crate::inbox::Inbox;
+use crate::mail::{Mail, Ticket};
+use crate::readiness::Interest;
+use crate::sys::epoll::{self, Epoll};
+use crate::sys::eventfd::EventFd;
+use crossbeam_deque::Injector;
+use std::any::Any;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::panic::Location;
+use std::sync::{Arc, OnceLock};
+
+/// The token of a worker's own eventfd.
+pub(crate) const NOTIFY_TOKEN: u64 = u64::MAX;
+
+/// A reference to any coroutine.
+pub(crate) type RecordRef = Arc<Record<dyn Body>>;
+
+/// What one thread tells a worker.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// Read this coroutine's mail word.
+    Mail(RecordRef),
+    /// The socket is closed and no longer in the poller: free what is kept for it.
+    SourceClosed(SourceId),
+    /// The socket is now used on another worker: drop it here if nobody waits.
+    SourceMoved(SourceId),
+    /// Another worker took one connection and saw more: let a waiter try.
+    PassTurn(SourceId, Interest),
+}
+
+/// One registration in one worker's poller; a stale one is recognised by its generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SourceId {
+    /// Index in the poller's slab.
+    pub(crate) index: u32,
+    /// Which of the sources that lived at this index.
+    pub(crate) generation: u32,
+}
+
+/// A worker's public half.
+pub(crate) struct Remote {
+    /// Unique in the process, never reused.
+    pub(crate) id: u32,
+    /// Messages, and the sleep handshake.
+    inbox: Inbox<Message>,
+    /// Unstarted coroutines given by other threads.
+    pub(crate) injector: Injector<RecordRef>,
+    /// Coroutines live or waiting to start here, as last published by the owner: what placement compares.
+    pub(crate) load: AtomicU32,
+    /// The poller's descriptor; any thread may remove a registration from it.
+    pub(crate) epoll: Epoll,
+    /// Interrupts the poller.
+    eventfd: EventFd,
+}
+
+impl Remote {
+    /// Opens the descriptors of one worker; fails with EMFILE, ENFILE or ENOMEM.
+    pub(crate) fn new() -> io::Result<Remote> {
+        static NEXT_ID: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
+        let epoll = Epoll::new()?;
+        let eventfd = EventFd::new()?;
+        epoll.add(eventfd.as_fd().as_raw_fd(), epoll::IN | epoll::ET, NOTIFY_TOKEN)?;
+        Ok(Remote {
+            // ORDERING: Relaxed; only uniqueness matters.
+            id: NEXT_ID.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
+            inbox: Inbox::new(),
+            injector: Injector::new(),
+            load: AtomicU32::new(0),
+            epoll,
+            eventfd,
+        })
+    }
+
+    /// Sends a message and, if the worker sleeps, interrupts it.
+    pub(crate) fn send(&self, message: Message) {
+        if self.inbox.push(message) {
+            self.eventfd.notify();
+        }
+    }
+
+    /// Gives the worker a coroutine to start.
+    pub(crate) fn inject(&self, record: RecordRef) {
+        self.injector.push(record);
+        self.notify();
+    }
+
+    /// Makes the worker look around, if it sleeps.
+    pub(crate) fn notify(&self) {
+        if self.inbox.announce() {
+            self.eventfd.notify();
+        }
+    }
+
+    /// Owner only: moves the messages into `into`.
+    pub(crate) fn take_messages(&self, into: &mut Vec<Message>) {
+        self.inbox.take(into);
+    }
+
+    /// Owner only: whether messages wait.
+    #[inline]
+    pub(crate) fn has_messages(&self) -> bool {
+        self.inbox.is_pending()
+    }
+
+    /// Owner only: as [`Inbox::prepare_sleep`], with `elsewhere` beside the injector.
+    pub(crate) fn prepare_sleep(&self, elsewhere: impl FnOnce() -> bool) -> bool {
+        self.inbox.prepare_sleep(|| !self.injector.is_empty() || elsewhere())
+    }
+
+    /// Owner only: it runs again.
+    pub(crate) fn awake(&self) {
+        self.inbox.awake();
+    }
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Remote").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// How a coroutine begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// Call the closure.
+    Run,
+    /// It was cancelled before its first instruction: drop the closure, on the coroutine's stack.
+    Drop,
+}
+
+/// The closure of a coroutine, and later its result.
+pub(crate) trait Body: Send + Sync {
+    /// Runs the closure on the coroutine's stack and keeps the result; never unwinds.
+    fn run(&self, start: Start);
+
+    /// Instead of `run`, or of its end: the coroutine will never (again) run, and `join` is to say so. Drops the closure
+    /// if it is still there. Only the owner calls it, or whoever took the record from a queue that has no owner any more.
+    fn refuse(&self, payload: Box<dyn Any + Send>);
+}
+
+/// What outlives a coroutine's slot and stack.
+pub(crate) struct Record<B: ?Sized> {
+    /// Letters from other threads.
+    mail: Mail,
+    /// The owner worker, once started.
+    home: OnceLock<Arc<Remote>>,
+    /// The slot, once started; owner only.
+    slot: AtomicU32,
+    /// Bytes of stack asked for; 0 for the worker's default.
+    pub(crate) stack_size: u32,
+    /// Unique in the process.
+    pub(crate) id: u64,
+    /// Where it was spawned.
+    pub(crate) spawned_at: &'static Location<'static>,
+    /// Given by the user; boxed twice to be one word.
+    pub(crate) name: Option<Box<Box<str>>>,
+    /// The closure, and later the result.
+    pub(crate) body: B,
+}
+
+impl<B> Record<B> {
+    pub(crate) fn new(origin: Origin, body: B) -> Record<B> {
+        Record {
+            mail: Mail::new(),
+            home: OnceLock::new(),
+            slot: AtomicU32::new(u32::MAX),
+            stack_size: origin.stack_size,
+            id: origin.id,
+            spawned_at: origin.spawned_at,
+            name: origin.name.map(|name| Box::new(name.into_boxed_str())),
+            body,
+        }
+    }
+}
+
+impl<B: ?Sized> Record<B> {
+    /// Owner only, at the first run; gives what was posted before. See invariant 1.
+    pub(crate) fn settle(&self, home: &Arc<Remote>, slot: u32) -> crate::mail::Letters {
+        let _ = self.home.set(Arc::clone(home));
+        self.set_slot(slot);
+        self.mail.start()
+    }
+
+    /// Owner only: where the coroutine lives in the slot table.
+    pub(crate) fn set_slot(&self, slot: u32) {
+        // ORDERING: Relaxed; written and read by the owner alone.
+        self.slot.store(slot, Ordering::Relaxed);
+    }
+
+    /// Owner only: the slot, which may since belong to another coroutine if this one is done.
+    pub(crate) fn slot(&self) -> u32 {
+        // ORDERING: Relaxed; written and read by the owner alone.
+        self.slot.load(Ordering::Relaxed)
+    }
+
+    /// Whether `worker` is the owner.
+    pub(crate) fn lives_on(&self, worker: &Remote) -> bool {
+        self.home.get().is_some_and(|home| home.id == worker.id)
+    }
+
+    /// Owner only: reads and empties the mail word.
+    pub(crate) fn take_mail(&self) -> crate::mail::Letters {
+        self.mail.take()
+    }
+
+    /// The name, or a word for having none.
+    pub(crate) fn display_name(&self) -> &str {
+        self.name.as_ref().map_or("<unnamed>", |name| name)
+    }
+}
+
+/// Leaves an unpark token from any thread.
+pub(crate) fn post_unpark(record: &RecordRef) {
+    if record.mail.post_unpark() {
+        push(record);
+    }
+}
+
+/// Asks for cancellation from any thread.
+pub(crate) fn post_cancel(record: &RecordRef) {
+    if record.mail.post_cancel() {
+        push(record);
+    }
+}
+
+/// Ends one wait from any thread.
+pub(crate) fn post_wake(record: &RecordRef, ticket: Ticket) {
+    if record.mail.post_wake(ticket) {
+        push(record);
+    }
+}
+
+fn push(record: &RecordRef) {
+    // Invariant 1: told to push, so it is started, so it has a home.
+    if let Some(home) = record.home.get() {
+        home.send(Message::Mail(Arc::clone(record)));
+    }
+}
+
+impl<B: ?Sized> std::fmt::Debug for Record<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Coroutine")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("spawned_at", &format_args!("{}", self.spawned_at))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a coroutine comes from and what it was asked to be.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    /// Unique in the process.
+    pub(crate) id: u64,
+    /// Where `spawn` was called.
+    pub(crate) spawned_at: &'static Location<'static>,
+    /// Given by the user.
+    pub(crate) name: Option<String>,
+    /// Bytes of stack; 0 for the worker's default.
+    pub(crate) stack_size: u32,
+}
+
+impl Origin {
+    /// A fresh identity.
+    pub(crate) fn new(name: Option<String>, stack_size: u32, spawned_at: &'static Location<'static>) -> Origin {
+        Origin { id: fresh_id(), spawned_at, name, stack_size }
+    }
+}
+
+/// An identity for a coroutine or a plain thread, never given twice.
+pub(crate) fn fresh_id() -> u64 {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+    // ORDERING: Relaxed; only uniqueness matters.
+    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}

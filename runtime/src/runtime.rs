@@ -1,0 +1,295 @@
+//! Start and end of a runtime, and the default one.
+//!
+//! Owns the worker threads. Knows how a worker is made and when all have ended, nothing of what they run.
+//!
+//! Invariant 1: `run` returns, by whatever way, only when its own closure is done and the calling thread's worker has
+//! ended, so the closure may borrow from the caller.
+//! Invariant 2: a record that is in no worker's hands when all workers have ended is refused, so that its `join` returns.
+
+#![allow(unsafe_code)]
+
+use crate::builder::Builder;
+use crate::remote::{Body, Origin, Record, RecordRef, Remote};
+use crate::spawn_queue::Fleet;
+use crate::stack::{self, StackSettings};
+use crate::sys::fault::{self, AlternateStack};
+use crate::thread::{Output, Spawned};
+use crate::worker::Worker;
+use crate::{cancel, current, overflow};
+use std::io;
+use std::panic::Location;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How much longer than a worker's own grace its thread is waited for.
+const LATE_THREAD: Duration = Duration::from_millis(500);
+
+/// Runs `f` as the first coroutine of a runtime on the calling thread.
+///
+/// The calling thread becomes worker 0. `f` need be neither `Send` nor `'static`; it runs on a 1 MiB stack. When it has
+/// returned, every coroutine left is cancelled: it unwinds from where it is parked and its destructors run. [`Builder`]
+/// has more workers and other sizes.
+///
+/// # Panics
+///
+/// Panics inside another `run`, if the runtime cannot start ([`Builder::run`] answers an error instead), and where `f`
+/// does, after the same orderly end.
+///
+/// # Blocking
+///
+/// Blocks the calling thread until the end.
+///
+/// # Examples
+///
+/// ```
+/// let mut greeting = String::from("hello");
+/// dormouse_runtime::run(|| greeting.push_str(", dormouse"));
+/// assert_eq!(greeting, "hello, dormouse");
+/// ```
+#[track_caller]
+pub fn run<F, T>(f: F) -> T
+where
+    F: FnOnce() -> T,
+{
+    Builder::new().run(f).expect("the runtime cannot start")
+}
+
+#[track_caller]
+pub(crate) fn run_built<F, T>(builder: Builder, f: F) -> io::Result<T>
+where
+    F: FnOnce() -> T,
+{
+    let nested = current::with_worker(|worker| worker.is_some());
+    assert!(!nested, "run was called inside a runtime: call the function directly, or spawn it");
+    let origin = main_origin(&builder, Location::caller())?;
+    let fleet = make_fleet(&builder)?;
+    let crew = Crew::start(&builder, &fleet)?;
+    let worker = Worker::new(Arc::clone(&fleet.workers[0]), Arc::clone(&fleet), builder.stacks)?;
+    let alternate = AlternateStack::install()?;
+    let stopping = StopOnDrop(Arc::clone(&fleet));
+    let record = Arc::new(Record::new(
+        origin,
+        Spawned::new(move || {
+            let _stopping = stopping;
+            f()
+        }),
+    ));
+    // SAFETY: the reference outlives the closure's borrows only as an empty shell: by invariant 1 the closure and its
+    // result are taken out of it before this function returns.
+    let main = unsafe { erase(Arc::clone(&record) as Arc<Record<dyn Body + '_>>) };
+    worker.spawn_local(main);
+    run_worker(&worker);
+    crew.end(&fleet);
+    drop(worker);
+    drop(alternate);
+    match record.body.wait() {
+        Ok(value) => Ok(value),
+        Err(payload) => match payload.downcast::<io::Error>() {
+            Ok(no_stack) => Err(*no_stack),
+            Err(panic) => std::panic::resume_unwind(panic),
+        },
+    }
+}
+
+/// Forgets what a record's body borrows.
+///
+/// # Safety
+///
+/// The body holds nothing any more when those borrows end.
+unsafe fn erase<'a>(record: Arc<Record<dyn Body + 'a>>) -> RecordRef {
+    // SAFETY: the two types differ in a lifetime only.
+    unsafe { std::mem::transmute::<Arc<Record<dyn Body + 'a>>, RecordRef>(record) }
+}
+
+fn main_origin(builder: &Builder, spawned_at: &'static Location<'static>) -> io::Result<Origin> {
+    let size = stack::size_for(builder.main_stack_size)?;
+    Ok(Origin::new(Some("main".into()), size as u32, spawned_at))
+}
+
+fn make_fleet(builder: &Builder) -> io::Result<Arc<Fleet>> {
+    if builder.workers == 0 {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a runtime needs at least one worker"));
+    }
+    let workers: io::Result<Box<[_]>> = (0..builder.workers).map(|_| Remote::new().map(Arc::new)).collect();
+    fault::install(overflow::explain);
+    Ok(Arc::new(Fleet::new(workers?, builder.shutdown_timeout)))
+}
+
+/// Begins the end of the runtime when the first coroutine is done, however that comes about.
+struct StopOnDrop(Arc<Fleet>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+/// Runs a worker on this thread to its end, and names what it leaks.
+fn run_worker(worker: &Worker) {
+    let bomb = AbortOnUnwind;
+    let entered = current::enter(worker);
+    worker.run();
+    drop(entered);
+    std::mem::forget(bomb);
+    for record in worker.leak_rest() {
+        eprintln!(
+            "dormouse: coroutine '{}', spawned at {}, did not end within {:?} of shutdown and is leaked",
+            record.display_name(),
+            record.spawned_at,
+            worker.fleet.grace,
+        );
+        record.body.refuse(cancel::payload());
+    }
+}
+
+/// A worker that panics is a defect of ours; its coroutines would hang for ever.
+struct AbortOnUnwind;
+
+impl Drop for AbortOnUnwind {
+    fn drop(&mut self) {
+        eprintln!("dormouse: a worker panicked, aborting");
+        std::process::abort();
+    }
+}
+
+/// The worker threads beside the caller's.
+struct Crew {
+    /// Their handles.
+    threads: Vec<JoinHandle<()>>,
+    /// Disconnected once all have ended.
+    ended: Receiver<()>,
+}
+
+impl Crew {
+    /// Starts workers 1 and up; if one fails, those already there are ended and the error returned.
+    fn start(builder: &Builder, fleet: &Arc<Fleet>) -> io::Result<Crew> {
+        let (alive, ended) = channel();
+        let mut crew = Crew { threads: Vec::new(), ended };
+        for index in 1..fleet.workers.len() {
+            let started = start_thread(index, builder, fleet, alive.clone());
+            match started {
+                Ok(thread) => crew.threads.push(thread),
+                Err(error) => {
+                    drop(alive);
+                    fleet.stop();
+                    crew.end(fleet);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(crew)
+    }
+
+    /// Waits for the threads; one whose coroutine never yields is named and left running.
+    fn end(self, fleet: &Fleet) {
+        let patience = fleet.grace.saturating_add(LATE_THREAD);
+        if self.ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+            report_stuck(&self.threads);
+        } else {
+            self.threads.into_iter().for_each(|thread| {
+                let _ = thread.join();
+            });
+        }
+        refuse_injected(fleet);
+    }
+}
+
+fn report_stuck(threads: &[JoinHandle<()>]) {
+    for thread in threads.iter().filter(|thread| !thread.is_finished()) {
+        let name = thread.thread().name().unwrap_or("<unnamed>");
+        eprintln!("dormouse: worker '{name}' runs a coroutine that does not yield; the thread is left running");
+    }
+}
+
+/// Invariant 2.
+fn refuse_injected(fleet: &Fleet) {
+    for worker in &fleet.workers {
+        while let crossbeam_deque::Steal::Success(record) = worker.injector.steal() {
+            record.body.refuse(cancel::payload());
+        }
+    }
+}
+
+/// Starts one worker thread, and waits until its worker is made.
+fn start_thread(index: usize, builder: &Builder, fleet: &Arc<Fleet>, alive: Sender<()>) -> io::Result<JoinHandle<()>> {
+    let (made, answer) = channel();
+    let (fleet, stacks) = (Arc::clone(fleet), builder.stacks);
+    let thread = std::thread::Builder::new().name(format!("{}-{index}", builder.name_prefix)).spawn(move || {
+        run_thread(index, fleet, stacks, &made);
+        drop(alive);
+    })?;
+    match answer.recv() {
+        Ok(Ok(())) => Ok(thread),
+        Ok(Err(error)) => {
+            let _ = thread.join();
+            Err(error)
+        }
+        Err(_) => Err(io::Error::other("a worker thread ended before it had started")),
+    }
+}
+
+fn run_thread(index: usize, fleet: Arc<Fleet>, stacks: StackSettings, made: &Sender<io::Result<()>>) {
+    let parts = AlternateStack::install()
+        .and_then(|alternate| Ok((Worker::new(Arc::clone(&fleet.workers[index]), fleet, stacks)?, alternate)));
+    match parts {
+        Ok((worker, _alternate)) => {
+            let _ = made.send(Ok(()));
+            run_worker(&worker);
+        }
+        Err(error) => {
+            let _ = made.send(Err(error));
+        }
+    }
+}
+
+/// Whether `worker` takes new coroutines: during shutdown only from a Drop that runs in an unwind, where an error or a
+/// panic would abort. Such a coroutine only drops its closure.
+pub(crate) fn may_spawn(worker: &Worker) -> io::Result<()> {
+    if worker.fleet.is_stopping() && !worker.is_unwinding() {
+        return Err(io::Error::other("the runtime is shutting down"));
+    }
+    Ok(())
+}
+
+/// Queues a record on the caller's runtime, or on the default one.
+pub(crate) fn spawn(record: RecordRef) -> io::Result<()> {
+    current::with_coroutine(|worker| match worker {
+        Some(worker) => {
+            may_spawn(worker)?;
+            worker.spawn(record);
+            Ok(())
+        }
+        None => {
+            default_fleet()?.inject(record);
+            Ok(())
+        }
+    })
+}
+
+/// The runtime of background workers for those who call `spawn` without `run`; lives until the process ends.
+fn default_fleet() -> io::Result<Arc<Fleet>> {
+    static DEFAULT: Mutex<Option<Arc<Fleet>>> = Mutex::new(None);
+    let mut default = DEFAULT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(fleet) = &*default {
+        return Ok(Arc::clone(fleet));
+    }
+    let fleet = start_default()?;
+    *default = Some(Arc::clone(&fleet));
+    Ok(fleet)
+}
+
+fn start_default() -> io::Result<Arc<Fleet>> {
+    let count = std::thread::available_parallelism().map_or(1, usize::from);
+    let builder = Builder::new().workers(count);
+    let fleet = make_fleet(&builder)?;
+    let (alive, _ended) = channel();
+    for index in 0..count {
+        if let Err(error) = start_thread(index, &builder, &fleet, alive.clone()) {
+            fleet.stop();
+            return Err(error);
+        }
+    }
+    Ok(fleet)
+}

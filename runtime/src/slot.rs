@@ -1,0 +1,352 @@
+//! A coroutine's state, and the table of slots.
+//!
+//! Owns the only copy of a started coroutine's state. Only the owner worker touches it; other threads send a message.
+//! Does not know how a coroutine is resumed, nor what it waits for.
+//!
+//! # The state table
+//!
+//! *Unstarted*: a record in a spawn queue, without slot or stack. *Ready*: in the ready queue, with the outcome of the
+//! park it comes back from. *Running*: on the worker's thread. *Parked*: suspended until an event. *Done*: the slot
+//! is free. *Unwinding* is no state but a property of running, ready or parked code: a panic or a cancellation is on
+//! its way through the stack. A park is *shielded* when it may not be cancelled (a lock, a scope's join, `shield`, a
+//! Drop, anything while unwinding).
+//!
+//! |                   | wake, unpark             | timeout           | cancel, shutdown                        |
+//! |-------------------|--------------------------|-------------------|-----------------------------------------|
+//! | unstarted         | unpark: token kept       | cannot be         | starts, only to drop its closure        |
+//! | ready             | unpark: token kept; wake: noted if of the present wait, else stale | cannot be (disarmed) | noted; thrown at the next cancellation point |
+//! | running           | as ready                 | cannot be (disarmed) | as ready                             |
+//! | parked            | ready(Woken) if it is the awaited one, else as ready | ready(TimedOut) | ready(Cancelled) |
+//! | parked, shielded  | as parked                | ready(TimedOut)   | noted                                   |
+//! | unwinding         | as its state             | as its state      | noted; nothing is thrown into an unwind |
+//! | done              | ignored: another generation | cannot be      | ignored                                 |
+//!
+//! Who wins a race: the first event that finds the coroutine parked. It takes it out of whatever queue and timer it is
+//! in, in the same step, so every later event finds it ready and is only noted. Events of other threads are ordered by
+//! the inbox: they happen when the owner reads them.
+//!
+//! A cancel is level-triggered: once noted it stays, and each cancellation point throws again.
+
+use crate::coroutine::{Coroutine, Suspender};
+use crate::mail::Ticket;
+use crate::readiness::{Interest, Link, Links};
+use crate::remote::RecordRef;
+use crate::stack::Extent;
+use crate::timer::TimerKey;
+use slab::Slab;
+
+/// Where a started coroutine stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// In the ready queue; the outcome is what its park will answer.
+    Ready(Outcome),
+    /// On the thread.
+    Running,
+    /// Suspended until an event.
+    Parked {
+        /// Which event.
+        on: Awaited,
+        /// Whether a cancel must leave it alone.
+        shielded: bool,
+    },
+}
+
+/// What a parked coroutine waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    /// The user's park token.
+    Token,
+    /// The end of the internal wait that the slot's ticket names.
+    Wait,
+    /// A source's readiness.
+    Source(Interest),
+    /// Nothing but the deadline.
+    Deadline,
+}
+
+/// How a park ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// What it waited for happened.
+    Woken,
+    /// The deadline passed first.
+    TimedOut,
+    /// It was cancelled first.
+    Cancelled,
+}
+
+/// What happens to a coroutine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The user unparked it.
+    Unpark,
+    /// Somebody ended the internal wait of this ticket.
+    Wake(Ticket),
+    /// Its source is ready and it is first in the queue.
+    SourceReady,
+    /// Its deadline passed.
+    Timeout,
+    /// It is to unwind.
+    Cancel,
+}
+
+/// The part of a slot that the state table is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Life {
+    /// Where it stands.
+    pub(crate) state: State,
+    /// Whether the user's park token is there.
+    pub(crate) token: bool,
+    /// Whether a cancel was noted.
+    pub(crate) cancelled: bool,
+    /// The present or last internal wait.
+    pub(crate) ticket: Ticket,
+    /// Whether that wait was ended before its park: then there is none.
+    pub(crate) woken: bool,
+}
+
+impl Life {
+    pub(crate) fn new() -> Life {
+        Life {
+            state: State::Ready(Outcome::Woken),
+            token: false,
+            cancelled: false,
+            ticket: Ticket::default(),
+            woken: false,
+        }
+    }
+
+    /// Begins an internal wait; earlier tickets are stale from now on.
+    pub(crate) fn begin_wait(&mut self) -> Ticket {
+        self.ticket = self.ticket.next();
+        self.woken = false;
+        self.ticket
+    }
+
+    /// The state table. `true` if the event made a parked coroutine ready.
+    pub(crate) fn deliver(&mut self, event: Event) -> bool {
+        let outcome = match self.state {
+            State::Parked { on, shielded } => self.ends(on, shielded, event),
+            State::Ready(_) | State::Running => None,
+        };
+        match event {
+            Event::Unpark => self.token = true,
+            Event::Cancel => self.cancelled = true,
+            Event::Wake(ticket) => self.woken |= ticket == self.ticket,
+            Event::SourceReady | Event::Timeout => {}
+        }
+        if let Some(outcome) = outcome {
+            self.state = State::Ready(outcome);
+        }
+        outcome.is_some()
+    }
+
+    /// The outcome with which `event` ends a park on `on`, if it does.
+    fn ends(&self, on: Awaited, shielded: bool, event: Event) -> Option<Outcome> {
+        match event {
+            Event::Unpark => (on == Awaited::Token).then_some(Outcome::Woken),
+            Event::Wake(ticket) => (on == Awaited::Wait && ticket == self.ticket).then_some(Outcome::Woken),
+            Event::SourceReady => matches!(on, Awaited::Source(_)).then_some(Outcome::Woken),
+            Event::Timeout => Some(Outcome::TimedOut),
+            Event::Cancel => (!shielded).then_some(Outcome::Cancelled),
+        }
+    }
+}
+
+/// One started coroutine.
+pub(crate) struct Slot {
+    /// `None` while it runs: the worker holds it then.
+    pub(crate) coroutine: Option<Coroutine>,
+    /// Where its stack is.
+    pub(crate) stack: Extent,
+    /// Its identity and its body.
+    pub(crate) record: RecordRef,
+    /// The way back to the worker.
+    pub(crate) suspender: Suspender,
+    /// An address in the frame that suspended last.
+    pub(crate) stack_mark: usize,
+    /// See the state table.
+    pub(crate) life: Life,
+    /// Its place among the waiters of `source`.
+    pub(crate) link: Link,
+    /// Index of the source it is parked on.
+    pub(crate) source: u32,
+    /// Its deadline in the timer wheel.
+    pub(crate) timer: Option<TimerKey>,
+    /// How deep it is in `no_park`.
+    pub(crate) no_park: u16,
+    /// Whether a cancellation is unwinding it.
+    pub(crate) unwinding: bool,
+}
+
+impl Slot {
+    pub(crate) fn new(record: RecordRef, stack: Extent) -> Slot {
+        Slot {
+            coroutine: None,
+            stack,
+            record,
+            suspender: Suspender::NONE,
+            stack_mark: 0,
+            life: Life::new(),
+            link: Link::NONE,
+            source: u32::MAX,
+            timer: None,
+            no_park: 0,
+            unwinding: false,
+        }
+    }
+}
+
+/// All slots of one worker. Freed places are reused, so an index alone names a coroutine only while it is known to
+/// live; messages of other threads are checked against the record.
+#[derive(Default)]
+pub(crate) struct Slots {
+    /// The slots.
+    slots: Slab<Slot>,
+}
+
+impl Slots {
+    pub(crate) fn insert(&mut self, slot: Slot) -> u32 {
+        u32::try_from(self.slots.insert(slot)).expect("fewer than 2^32 coroutines fit in memory")
+    }
+
+    pub(crate) fn remove(&mut self, index: u32) -> Slot {
+        self.slots.remove(index as usize)
+    }
+
+    /// The slot of `record`, unless that coroutine is done.
+    pub(crate) fn find(&mut self, record: &RecordRef) -> Option<(u32, &mut Slot)> {
+        let index = record.slot();
+        let slot = self.slots.get_mut(index as usize)?;
+        (slot.record.id == record.id).then_some((index, slot))
+    }
+
+    pub(crate) fn get(&self, index: u32) -> Option<&Slot> {
+        self.slots.get(index as usize)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// The indexes in use.
+    pub(crate) fn indexes(&self) -> Vec<u32> {
+        self.slots.iter().map(|(index, _)| index as u32).collect()
+    }
+
+    /// Takes out every slot.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Slot> + '_ {
+        self.slots.drain()
+    }
+}
+
+impl std::ops::Index<u32> for Slots {
+    type Output = Slot;
+
+    #[inline]
+    fn index(&self, index: u32) -> &Slot {
+        &self.slots[index as usize]
+    }
+}
+
+impl std::ops::IndexMut<u32> for Slots {
+    #[inline]
+    fn index_mut(&mut self, index: u32) -> &mut Slot {
+        &mut self.slots[index as usize]
+    }
+}
+
+impl Links for Slots {
+    fn link(&mut self, slot: u32) -> &mut Link {
+        &mut self[slot].link
+    }
+}
+
+#[cfg(all(test, not(dormouse_loom)))]
+mod tests {
+    use super::*;
+    use Event::{Cancel, SourceReady, Timeout, Unpark, Wake};
+    use Outcome::{Cancelled, TimedOut, Woken};
+
+    const NOW: Ticket = Ticket(5);
+    const OLD: Ticket = Ticket(4);
+
+    fn parked(on: Awaited, shielded: bool) -> Life {
+        Life { state: State::Parked { on, shielded }, ticket: NOW, ..Life::new() }
+    }
+
+    fn after(mut life: Life, event: Event) -> Life {
+        let before = life.state;
+        let woke = life.deliver(event);
+        assert_eq!(woke, life.state != before, "{before:?} {event:?}");
+        life
+    }
+
+    #[test]
+    fn each_park_ends_by_its_own_event_only() {
+        let source = Awaited::Source(Interest::Read);
+        let ends = [
+            (Awaited::Token, Unpark, true),
+            (Awaited::Token, Wake(NOW), false),
+            (Awaited::Token, SourceReady, false),
+            (Awaited::Wait, Unpark, false),
+            (Awaited::Wait, Wake(NOW), true),
+            (Awaited::Wait, Wake(OLD), false),
+            (Awaited::Wait, SourceReady, false),
+            (source, Unpark, false),
+            (source, Wake(NOW), false),
+            (source, SourceReady, true),
+            (Awaited::Deadline, Unpark, false),
+            (Awaited::Deadline, Wake(NOW), false),
+            (Awaited::Deadline, SourceReady, false),
+        ];
+        for (on, event, woken) in ends {
+            for shielded in [false, true] {
+                let state = after(parked(on, shielded), event).state;
+                let expected = if woken { State::Ready(Woken) } else { State::Parked { on, shielded } };
+                assert_eq!(state, expected, "{on:?} {event:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_park_ends_at_its_deadline_and_unless_shielded_by_a_cancel() {
+        for on in [Awaited::Token, Awaited::Wait, Awaited::Source(Interest::Write), Awaited::Deadline] {
+            for shielded in [false, true] {
+                assert_eq!(after(parked(on, shielded), Timeout).state, State::Ready(TimedOut));
+                let cancelled = after(parked(on, shielded), Cancel);
+                let expected = if shielded { State::Parked { on, shielded } } else { State::Ready(Cancelled) };
+                assert_eq!(cancelled.state, expected);
+                assert!(cancelled.cancelled, "noted either way");
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_event_wins_and_later_ones_are_noted() {
+        for first in [Unpark, Timeout, Cancel] {
+            for second in [Unpark, Wake(NOW), SourceReady, Timeout, Cancel] {
+                let won = after(parked(Awaited::Token, false), first);
+                let then = after(won, second);
+                assert_eq!(then.state, won.state, "{first:?} then {second:?}");
+                assert_eq!(then.token, first == Unpark || second == Unpark);
+                assert_eq!(then.cancelled, first == Cancel || second == Cancel);
+            }
+        }
+    }
+
+    #[test]
+    fn running_and_ready_only_take_note() {
+        for state in [State::Running, State::Ready(Woken), State::Ready(TimedOut)] {
+            for event in [Unpark, Wake(NOW), SourceReady, Timeout, Cancel] {
+                let life = after(Life { state, ..Life::new() }, event);
+                assert_eq!(life.state, state);
+                assert_eq!((life.token, life.cancelled), (event == Unpark, event == Cancel));
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Coroutines that have not started: where they are born and where they wait.
+//!
+//! Owns the fleet (the workers of one runtime, seen from outside), the placement policy, and a worker's own queues
+//! of unstarted records. Does not know how one is started.
+//!
+//! Invariant 1: a record is in exactly one queue until a worker pops it; whoever pops it starts it.
+//! Invariant 2: what is in the local queue is never seen by another worker.
+
+use crate::atomic::{AtomicU32, Ordering};
+use crate::remote::{RecordRef, Remote};
+use crossbeam_deque::{Steal, Worker as Deque};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A spawn stays on its worker while this worker's load exceeds the least sampled one by no more than this.
+const PLACEMENT_THRESHOLD: u32 = 8;
+
+const RUNNING: u32 = 0;
+const STOPPING: u32 = 1;
+
+/// The workers of one runtime, as any thread may see them.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    /// Worker 0 first.
+    pub(crate) workers: Box<[Arc<Remote>]>,
+    /// `RUNNING` or `STOPPING`.
+    phase: AtomicU32,
+    /// How long a stop waits for what does not end.
+    pub(crate) grace: Duration,
+    /// Turns over the workers, so that samples differ.
+    next_sample: AtomicU32,
+}
+
+impl Fleet {
+    pub(crate) fn new(workers: Box<[Arc<Remote>]>, grace: Duration) -> Fleet {
+        Fleet { workers, phase: AtomicU32::new(RUNNING), grace, next_sample: AtomicU32::new(0) }
+    }
+
+    /// Tells every worker to end.
+    pub(crate) fn stop(&self) {
+        // ORDERING: Release; pairs with the Acquire load in `is_stopping`. The handshake in `notify` makes a sleeper
+        // look.
+        self.phase.store(STOPPING, Ordering::Release);
+        self.workers.iter().for_each(|worker| worker.notify());
+    }
+
+    /// Whether the end has begun: nothing new is to be spawned.
+    pub(crate) fn is_stopping(&self) -> bool {
+        // ORDERING: Acquire; pairs with the Release store in `stop`.
+        self.phase.load(Ordering::Acquire) == STOPPING
+    }
+
+    /// Hands a record to the less loaded of two workers; for callers that are not on one of them.
+    pub(crate) fn inject(&self, record: RecordRef) {
+        let (first, second) = self.sample();
+        let target = if load(second) < load(first) { second } else { first };
+        target.inject(record);
+    }
+
+    /// The worker that should start what a coroutine of `own` (whose load is `own_load`) spawns; `None` for `own`.
+    pub(crate) fn place(&self, own: &Remote, own_load: u32) -> Option<&Remote> {
+        if self.workers.len() == 1 {
+            return None;
+        }
+        let (first, second) = self.sample();
+        let target = if load(second) < load(first) { second } else { first };
+        let stays = target.id == own.id || own_load <= load(target).saturating_add(PLACEMENT_THRESHOLD);
+        (!stays).then_some(target)
+    }
+
+    fn sample(&self) -> (&Remote, &Remote) {
+        // ORDERING: Relaxed; any value will do.
+        let turn = self.next_sample.fetch_add(1, Ordering::Relaxed) as usize;
+        let count = self.workers.len();
+        (&self.workers[turn % count], &self.workers[(turn + 1) % count])
+    }
+}
+
+fn load(worker: &Remote) -> u32 {
+    // ORDERING: Relaxed; a guess is enough to place by.
+    worker.load.load(Ordering::Relaxed)
+}
+
+/// A worker's own unstarted coroutines.
+#[derive(Debug)]
+pub(crate) struct SpawnQueue {
+    /// Spawned here, for anyone to start.
+    shared: Deque<RecordRef>,
+    /// Spawned here by `spawn_local`, for this worker only (invariant 2).
+    local: RefCell<VecDeque<RecordRef>>,
+}
+
+impl SpawnQueue {
+    pub(crate) fn new() -> SpawnQueue {
+        SpawnQueue { shared: Deque::new_fifo(), local: RefCell::new(VecDeque::new()) }
+    }
+
+    pub(crate) fn push(&self, record: RecordRef) {
+        self.shared.push(record);
+    }
+
+    pub(crate) fn push_local(&self, record: RecordRef) {
+        self.local.borrow_mut().push_back(record);
+    }
+
+    /// Puts back what could not start, to be tried first next time.
+    pub(crate) fn put_back(&self, record: RecordRef) {
+        self.local.borrow_mut().push_front(record);
+    }
+
+    /// The next to start: local ones, then this worker's, then what others gave it.
+    pub(crate) fn pop(&self, own: &Remote) -> Option<RecordRef> {
+        let local = self.local.borrow_mut().pop_front();
+        local.or_else(|| self.shared.pop()).or_else(|| pop_injected(&own.injector))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.shared.is_empty() && self.local.borrow().is_empty()
+    }
+
+    /// Records waiting here, not counting the injector.
+    pub(crate) fn len(&self) -> usize {
+        self.shared.len() + self.local.borrow().len()
+    }
+}
+
+fn pop_injected(injector: &crossbeam_deque::Injector<RecordRef>) -> Option<RecordRef> {
+    loop {
+        match injector.steal() {
+            Steal::Success(record) => return Some(record),
+            Steal::Empty => return None,
+            Steal::Retry => {}
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! One system-call family a file, each call a thin wrapper that answers an `io::Result`.
+//!
+//! With `net/src/sys` these are the only rooms that say `libc::`. They know nothing of coroutines or workers.
+
+#![allow(unsafe_code)]
+
+pub(crate) mod clock;
+pub(crate) mod epoll;
+pub(crate) mod eventfd;
+pub(crate) mod fault;
+pub(crate) mod futex;
+pub(crate) mod mmap;
+pub(crate) mod poll;
+pub(crate) mod timerfd;
+
+use std::io;
+
+/// Turns the C convention (-1 and errno) into a `Result`.
+pub(crate) fn cvt(answer: libc::c_int) -> io::Result<libc::c_int> {
+    if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(answer) }
+}

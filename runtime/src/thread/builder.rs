@@ -1,0 +1,117 @@
+//! What a coroutine can be given at its birth.
+
+use super::{JoinHandle, LocalJoinHandle, Output, Spawned};
+use crate::remote::{Origin, Record, RecordRef};
+use crate::stack;
+use crate::{current, runtime};
+use std::io;
+use std::panic::Location;
+use std::sync::Arc;
+
+/// Closures larger than this stay on the heap while they run, so that any size fits any stack.
+const LARGEST_MOVED: usize = 512;
+
+/// Configures a coroutine before it starts, as `std::thread::Builder`.
+///
+/// # Examples
+///
+/// ```
+/// use dormouse_runtime::{run, thread};
+///
+/// run(|| {
+///     let handle = thread::Builder::new().name("ticker".into()).stack_size(128 * 1024);
+///     let name = handle.spawn(|| thread::current().name().map(String::from)).unwrap();
+///     assert_eq!(name.join().unwrap().as_deref(), Some("ticker"));
+/// });
+/// ```
+#[derive(Debug, Default)]
+#[must_use = "must eventually spawn the coroutine"]
+pub struct Builder {
+    /// The name to be.
+    name: Option<String>,
+    /// Bytes of stack; `None` for the worker's default.
+    stack_size: Option<usize>,
+}
+
+impl Builder {
+    /// A coroutine without a name, on a stack of the runtime's default size.
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    /// Names it, for messages and for [`Thread::name`](super::Thread::name).
+    pub fn name(mut self, name: String) -> Builder {
+        self.name = Some(name);
+        self
+    }
+
+    /// Reserves at least `bytes` of stack; rounded up to a power of two, 16 KiB to 128 MiB.
+    pub fn stack_size(mut self, bytes: usize) -> Builder {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// Starts the coroutine, as [`spawn`](super::spawn).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a stack above 128 MiB; `Other` if the runtime is shutting down; from a plain thread, whatever
+    /// kept the default runtime from starting.
+    #[track_caller]
+    pub fn spawn<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let origin = self.origin(Location::caller())?;
+        if size_of::<F>() > LARGEST_MOVED {
+            let boxed: Box<dyn FnOnce() -> T + Send> = Box::new(f);
+            place(origin, boxed)
+        } else {
+            place(origin, f)
+        }
+    }
+
+    /// Starts the coroutine on this worker, as [`spawn_local`](super::spawn_local).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Builder::spawn`].
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a coroutine.
+    #[track_caller]
+    pub fn spawn_local<F, T>(self, f: F) -> io::Result<LocalJoinHandle<T>>
+    where
+        F: FnOnce() -> T + 'static,
+        T: 'static,
+    {
+        let origin = self.origin(Location::caller())?;
+        let boxed: Box<dyn FnOnce() -> T> = Box::new(f);
+        let record = Arc::new(Record::new(origin, Spawned::new(boxed)));
+        let queued = Arc::clone(&record) as RecordRef;
+        current::with_coroutine(|worker| {
+            let worker = worker.expect("spawn_local was called outside a coroutine");
+            runtime::may_spawn(worker)?;
+            worker.spawn_local(queued);
+            Ok::<_, io::Error>(())
+        })?;
+        Ok(LocalJoinHandle::new(JoinHandle::new(record as Arc<Record<dyn Output<T>>>)))
+    }
+
+    fn origin(self, spawned_at: &'static Location<'static>) -> io::Result<Origin> {
+        let stack_size = self.stack_size.map_or(Ok(0), stack::size_for)?;
+        Ok(Origin::new(self.name, stack_size as u32, spawned_at))
+    }
+}
+
+fn place<F, T>(origin: Origin, f: F) -> io::Result<JoinHandle<T>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let record = Arc::new(Record::new(origin, Spawned::new(f)));
+    runtime::spawn(Arc::clone(&record) as RecordRef)?;
+    Ok(JoinHandle::new(record as Arc<Record<dyn Output<T>>>))
+}

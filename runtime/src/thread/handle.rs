@@ -1,0 +1,117 @@
+//! A reference to a coroutine or to a plain OS thread: its identity, its name, its park token.
+
+use crate::current;
+use crate::os_thread::OsThread;
+use crate::remote::{self, RecordRef};
+use crate::slot::Event;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+/// What identifies a coroutine or a thread; never given twice in a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ThreadId(NonZeroU64);
+
+impl ThreadId {
+    fn new(id: u64) -> ThreadId {
+        ThreadId(NonZeroU64::new(id).expect("identities start at 1"))
+    }
+}
+
+/// Whom the handle names.
+#[derive(Clone, Debug)]
+enum Who {
+    /// A coroutine.
+    Coroutine(RecordRef),
+    /// A plain thread.
+    Os(Arc<OsThread>),
+}
+
+/// A handle to a coroutine, or to a plain OS thread that uses this library.
+///
+/// # Examples
+///
+/// ```
+/// use dormouse_runtime::{run, thread};
+///
+/// run(|| {
+///     let waiting = thread::spawn(thread::park);
+///     waiting.thread().unpark();
+///     waiting.join().unwrap();
+/// });
+/// ```
+#[derive(Clone)]
+pub struct Thread {
+    /// Whom it names.
+    who: Who,
+}
+
+impl Thread {
+    pub(crate) fn of_coroutine(record: RecordRef) -> Thread {
+        Thread { who: Who::Coroutine(record) }
+    }
+
+    /// The caller's own.
+    pub(crate) fn current() -> Thread {
+        let record =
+            current::with_coroutine(|worker| worker.map(|worker| worker.with_running(|slot| Arc::clone(&slot.record))));
+        Thread { who: record.map_or_else(|| Who::Os(current::os_thread()), Who::Coroutine) }
+    }
+
+    /// Makes the next (or present) [`park`](super::park) of this coroutine or thread return.
+    ///
+    /// There is one token: unparking twice before a park is as unparking once. What happened before `unpark` is seen after
+    /// the `park` that takes the token. Has no effect on any other kind of wait, nor on one that has ended.
+    ///
+    /// # Blocking
+    ///
+    /// Never. May be called from any thread.
+    pub fn unpark(&self) {
+        match &self.who {
+            Who::Os(thread) => thread.unpark(),
+            Who::Coroutine(record) => unpark_coroutine(record),
+        }
+    }
+
+    /// Asks a coroutine to end; see [`JoinHandle::cancel`](super::JoinHandle::cancel). A plain thread cannot be asked.
+    pub(super) fn cancel(&self) {
+        if let Who::Coroutine(record) = &self.who {
+            cancel_coroutine(record);
+        }
+    }
+
+    /// The identity.
+    pub fn id(&self) -> ThreadId {
+        match &self.who {
+            Who::Os(thread) => ThreadId::new(thread.id),
+            Who::Coroutine(record) => ThreadId::new(record.id),
+        }
+    }
+
+    /// The name, if it was given one.
+    pub fn name(&self) -> Option<&str> {
+        match &self.who {
+            Who::Os(thread) => thread.name.as_deref(),
+            Who::Coroutine(record) => record.name.as_deref().map(|name| &**name),
+        }
+    }
+}
+
+fn unpark_coroutine(record: &RecordRef) {
+    current::with_worker(|worker| match worker {
+        Some(worker) if record.lives_on(&worker.remote) => worker.deliver(record, Event::Unpark),
+        _ => remote::post_unpark(record),
+    });
+}
+
+fn cancel_coroutine(record: &RecordRef) {
+    current::with_worker(|worker| match worker {
+        Some(worker) if record.lives_on(&worker.remote) => worker.deliver(record, Event::Cancel),
+        _ => remote::post_cancel(record),
+    });
+}
+
+impl std::fmt::Debug for Thread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Thread").field("id", &self.id()).field("name", &self.name()).finish_non_exhaustive()
+    }
+}

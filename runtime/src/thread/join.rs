@@ -1,0 +1,133 @@
+//! The owned right to wait for a coroutine's end.
+
+use super::handle::Thread;
+use super::spawned::Output;
+use crate::remote::Record;
+use std::marker::PhantomData;
+use std::sync::{Arc, OnceLock};
+use std::thread;
+
+/// The right to wait for a coroutine and take its result. Dropped, it detaches the coroutine, which runs on.
+///
+/// # Examples
+///
+/// ```
+/// let answer = dormouse_runtime::run(|| dormouse_runtime::spawn(|| 6 * 7).join().unwrap());
+/// assert_eq!(answer, 42);
+/// ```
+pub struct JoinHandle<T> {
+    /// The coroutine.
+    output: Arc<Record<dyn Output<T>>>,
+    /// Made when first asked for.
+    thread: OnceLock<Thread>,
+}
+
+impl<T> JoinHandle<T> {
+    pub(crate) fn new(output: Arc<Record<dyn Output<T>>>) -> JoinHandle<T> {
+        JoinHandle { output, thread: OnceLock::new() }
+    }
+
+    /// Waits for the coroutine to end and gives its result.
+    ///
+    /// # Errors
+    ///
+    /// The payload of the panic that ended it; [`Cancelled`](crate::Cancelled) if it was cancelled or its runtime ended
+    /// first; an [`io::Error`](std::io::Error) if it never started because there was no stack for it.
+    ///
+    /// # Blocking
+    ///
+    /// Parks the calling coroutine; a cancellation point. Blocks a plain thread.
+    ///
+    /// # Panics
+    ///
+    /// Panics inside `no_park`, unless the coroutine has ended.
+    pub fn join(self) -> thread::Result<T> {
+        self.output.body.wait()
+    }
+
+    /// Whether the coroutine has ended. Never blocks.
+    pub fn is_finished(&self) -> bool {
+        self.output.body.is_finished()
+    }
+
+    /// Asks the coroutine to end, and does not wait for it: its next cancellation point (every documented park) unwinds
+    /// its stack, destructors run, and `join` answers [`Cancelled`](crate::Cancelled). One that has not started drops its
+    /// closure; one that has ended, or ends by itself first, is as if never asked. Never blocks; may be called from any
+    /// thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dormouse_runtime::{Cancelled, run, thread};
+    ///
+    /// run(|| {
+    ///     let waiting = thread::spawn(thread::park);
+    ///     waiting.cancel();
+    ///     assert!(waiting.join().unwrap_err().is::<Cancelled>());
+    /// });
+    /// ```
+    pub fn cancel(&self) {
+        self.thread().cancel();
+    }
+
+    /// The coroutine itself, to unpark it or to read its name.
+    pub fn thread(&self) -> &Thread {
+        self.thread.get_or_init(|| Thread::of_coroutine(Arc::clone(&self.output) as _))
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        self.output.body.detach();
+    }
+}
+
+impl<T> std::fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JoinHandle").finish_non_exhaustive()
+    }
+}
+
+/// The [`JoinHandle`] of a coroutine made by [`spawn_local`](crate::spawn_local). It stays on its thread:
+///
+/// ```compile_fail
+/// fn send<T: Send>() {}
+/// send::<dormouse_runtime::thread::LocalJoinHandle<()>>();
+/// ```
+#[derive(Debug)]
+pub struct LocalJoinHandle<T> {
+    /// What it would be if it could be sent.
+    handle: JoinHandle<T>,
+    /// The result may be of this thread only.
+    stays: PhantomData<*mut ()>,
+}
+
+impl<T> LocalJoinHandle<T> {
+    pub(crate) fn new(handle: JoinHandle<T>) -> LocalJoinHandle<T> {
+        LocalJoinHandle { handle, stays: PhantomData }
+    }
+
+    /// As [`JoinHandle::join`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`JoinHandle::join`].
+    pub fn join(self) -> thread::Result<T> {
+        self.handle.join()
+    }
+
+    /// As [`JoinHandle::is_finished`].
+    pub fn is_finished(&self) -> bool {
+        self.handle.is_finished()
+    }
+
+    /// As [`JoinHandle::cancel`].
+    pub fn cancel(&self) {
+        self.handle.cancel();
+    }
+
+    /// As [`JoinHandle::thread`].
+    pub fn thread(&self) -> &Thread {
+        self.handle.thread()
+    }
+}

@@ -1,0 +1,237 @@
+//! Coroutines with the names and signatures of `std::thread`.
+//!
+//! Everything here works from a coroutine and from a plain OS thread; what blocks parks a coroutine and blocks a thread.
+//! Only [`spawn_local`] and [`no_park`] need a coroutine.
+
+mod builder;
+mod handle;
+mod join;
+mod spawned;
+
+pub use builder::Builder;
+pub use handle::{Thread, ThreadId};
+pub use join::{JoinHandle, LocalJoinHandle};
+pub(crate) use spawned::{Output, Spawned};
+
+use crate::sys::clock;
+use crate::{current, park as parking};
+use std::time::{Duration, Instant};
+
+/// Starts a coroutine and gives the handle to wait for it.
+///
+/// A coroutine belongs to one worker from its first instruction to its last: `Rc`s, guards and thread-local references on
+/// its stack never change threads. It starts on a stack of the runtime's default size when a worker gets to it; called
+/// from a plain thread, it runs on the default runtime's background workers, which the first such call starts.
+///
+/// Coroutines of one worker share its OS thread and interleave at every park. A crate that publishes a borrow of its
+/// caller's stack in a thread-local for the length of a closure (`scoped-tls` does) relies on closures of one thread
+/// ending in reverse order, which interleaved coroutines do not. Run such code inside [`no_park`].
+///
+/// # Panics
+///
+/// Panics if the runtime is shutting down or, from a plain thread, cannot start; [`Builder::spawn`] answers an error.
+///
+/// # Examples
+///
+/// ```
+/// use dormouse_runtime::{run, thread};
+///
+/// let sum: u32 = run(|| {
+///     let handles: Vec<_> = (0..10).map(|n| thread::spawn(move || n)).collect();
+///     handles.into_iter().map(|handle| handle.join().unwrap()).sum()
+/// });
+/// assert_eq!(sum, 45);
+/// ```
+#[track_caller]
+pub fn spawn<F, T>(f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    Builder::new().spawn(f).expect("failed to spawn a coroutine")
+}
+
+/// Starts a coroutine on this worker; neither the closure nor its result need be `Send`. It is never stolen, and both
+/// are dropped on this worker only.
+///
+/// # Panics
+///
+/// Panics outside a coroutine, or if the runtime is shutting down.
+///
+/// # Examples
+///
+/// ```
+/// use std::rc::Rc;
+///
+/// let count = dormouse_runtime::run(|| {
+///     let shared = Rc::new(());
+///     let other = Rc::clone(&shared);
+///     dormouse_runtime::spawn_local(move || drop(other)).join().unwrap();
+///     Rc::strong_count(&shared)
+/// });
+/// assert_eq!(count, 1);
+/// ```
+#[track_caller]
+pub fn spawn_local<F, T>(f: F) -> LocalJoinHandle<T>
+where
+    F: FnOnce() -> T + 'static,
+    T: 'static,
+{
+    Builder::new().spawn_local(f).expect("failed to spawn a coroutine")
+}
+
+/// A handle to the calling coroutine or thread.
+pub fn current() -> Thread {
+    Thread::current()
+}
+
+/// Blocks until the caller's token is there, and takes it. May return for no reason, as std's.
+///
+/// # Blocking
+///
+/// Parks a coroutine; a cancellation point. Blocks a plain thread.
+///
+/// # Panics
+///
+/// Panics inside [`no_park`].
+pub fn park() {
+    park_deadline(None);
+}
+
+/// As [`park`], but for at most `timeout`.
+///
+/// # Blocking
+///
+/// As [`park`].
+///
+/// # Panics
+///
+/// Panics inside [`no_park`].
+pub fn park_timeout(timeout: Duration) {
+    park_deadline(clock::deadline(timeout));
+}
+
+fn park_deadline(deadline: Option<Instant>) {
+    current::with_coroutine(|worker| match worker {
+        Some(worker) => parking::park_token(worker, deadline),
+        None => current::os_thread().park(deadline),
+    });
+}
+
+/// Blocks for at least `duration`, in nanoseconds as fine as the kernel's timers are.
+///
+/// # Blocking
+///
+/// Parks a coroutine; a cancellation point. Blocks a plain thread. Zero yields.
+///
+/// # Panics
+///
+/// Panics inside [`no_park`].
+pub fn sleep(duration: Duration) {
+    sleep_deadline(clock::deadline(duration));
+}
+
+/// Blocks until `deadline`, never less.
+///
+/// # Blocking
+///
+/// As [`sleep`].
+///
+/// # Panics
+///
+/// Panics inside [`no_park`].
+pub fn sleep_until(deadline: Instant) {
+    sleep_deadline(Some(deadline));
+}
+
+fn sleep_deadline(deadline: Option<Instant>) {
+    current::with_coroutine(|worker| match (worker, deadline) {
+        (Some(worker), deadline) => parking::park_until(worker, deadline),
+        (None, Some(deadline)) => std::thread::sleep(deadline.saturating_duration_since(Instant::now())),
+        (None, None) => loop {
+            std::thread::sleep(Duration::MAX);
+        },
+    });
+}
+
+/// Lets others run; the caller goes on once each of them had its turn.
+///
+/// # Blocking
+///
+/// Suspends a coroutine; a cancellation point. Yields a plain thread.
+///
+/// # Panics
+///
+/// Panics inside [`no_park`].
+pub fn yield_now() {
+    current::with_coroutine(|worker| match worker {
+        Some(worker) => parking::yield_now(worker),
+        None => std::thread::yield_now(),
+    });
+}
+
+/// Calls `f`, inside which a park is a panic: for code that must not be interleaved with other coroutines of its thread.
+///
+/// On a plain thread it only calls `f`.
+///
+/// # Panics
+///
+/// Panics where `f` does, and where `f` would have parked.
+///
+/// # Examples
+///
+/// ```
+/// use dormouse_runtime::{run, thread};
+///
+/// let parked = run(|| thread::spawn(|| thread::no_park(thread::park)).join());
+/// assert!(parked.is_err());
+/// ```
+pub fn no_park<R>(f: impl FnOnce() -> R) -> R {
+    let _forbidden = NoPark::begin();
+    f()
+}
+
+/// One more `no_park` around the caller, until dropped.
+struct NoPark;
+
+impl NoPark {
+    fn begin() -> NoPark {
+        NoPark::change(|depth| depth + 1);
+        NoPark
+    }
+
+    fn change(f: impl FnOnce(u16) -> u16) {
+        current::with_coroutine(|worker| {
+            if let Some(worker) = worker {
+                worker.with_running(|slot| slot.no_park = f(slot.no_park));
+            }
+        });
+    }
+}
+
+impl Drop for NoPark {
+    fn drop(&mut self) {
+        NoPark::change(|depth| depth - 1);
+    }
+}
+
+/// Bytes of the calling coroutine's stack that were used since its memory was last given back, by whole pages; `None` on
+/// a plain thread. Costs a system call or more: about 1 us per 64 KiB of stack.
+///
+/// # Errors
+///
+/// ENOMEM if the kernel is short of memory. mincore(2).
+///
+/// # Examples
+///
+/// ```
+/// use dormouse_runtime::{run, thread};
+///
+/// let used = run(|| thread::stack_high_water().unwrap().unwrap());
+/// assert!(used >= 4096);
+/// assert!(thread::stack_high_water().unwrap().is_none());
+/// ```
+pub fn stack_high_water() -> std::io::Result<Option<usize>> {
+    let stack = current::with_coroutine(|worker| worker.map(|worker| worker.with_running(|slot| slot.stack)));
+    stack.map(|stack| stack.high_water()).transpose()
+}

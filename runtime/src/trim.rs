@@ -1,0 +1,123 @@
+//! Gives back what lies below the stack pointers of parked coroutines.
+//!
+//! Owns which slots ran since their stacks were last trimmed, one bit a slot, and the state of the alarm. Does not
+//! know how an alarm is set. A coroutine that went deep once and parks would otherwise keep its pages for ever.
+//!
+//! The alarm is set once, when the first slot has run since the last trim, and goes off [`DELAY`] later, however busy
+//! or idle the worker is; then all that ran is trimmed in batches, a batch a turn. An idle worker whose stacks are
+//! trimmed sets no alarm: idle means no wake-ups at all. The rejected way, a timeout on each sleep, arms and cancels a
+//! kernel timer for every batch of requests.
+//!
+//! Invariant 1: a slot that ran since its last trim has its bit in `ran` or in `due`.
+//! Invariant 2: `run` is called by the worker's loop, which resumes nobody meanwhile.
+
+#![allow(unsafe_code)]
+
+use crate::slot::{Slots, State};
+use crate::stack::{self, Extent};
+use std::time::Duration;
+
+/// How long after a coroutine ran its parked stack is trimmed, at the earliest.
+pub(crate) const DELAY: Duration = Duration::from_secs(1);
+
+/// Words of 64 slots looked at per turn, at most.
+const WORDS_PER_TURN: usize = 4;
+
+/// Where the alarm stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Alarm {
+    /// Not set, and nothing ran that would need it.
+    #[default]
+    Unset,
+    /// Something ran, so it must be set before the worker sleeps.
+    Needed,
+    /// Set.
+    Set,
+}
+
+/// The trimmer of one worker.
+#[derive(Debug, Default)]
+pub(crate) struct Trim {
+    /// One bit a slot: it ran since the alarm was set.
+    ran: Vec<u64>,
+    /// One bit a slot: it is to be trimmed now.
+    due: Vec<u64>,
+    /// The word of `due` to look at next; `due.len()` when all are done.
+    next: usize,
+    /// Where the alarm stands.
+    alarm: Alarm,
+}
+
+impl Trim {
+    /// A slot is about to run.
+    #[inline]
+    pub(crate) fn ran(&mut self, index: u32) {
+        let (word, bit) = (index as usize / 64, 1u64 << (index % 64));
+        match self.ran.get_mut(word) {
+            Some(bits) => *bits |= bit,
+            None => self.grow(word, bit),
+        }
+        if self.alarm == Alarm::Unset {
+            self.alarm = Alarm::Needed;
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, word: usize, bit: u64) {
+        self.ran.resize(word + 1, 0);
+        self.ran[word] = bit;
+    }
+
+    /// Whether the alarm must be set before the worker sleeps.
+    pub(crate) fn needs_alarm(&self) -> bool {
+        self.alarm == Alarm::Needed && !self.is_due()
+    }
+
+    /// The alarm is set.
+    pub(crate) fn alarm_is_set(&mut self) {
+        self.alarm = Alarm::Set;
+    }
+
+    /// The alarm went off: what ran until now is due.
+    pub(crate) fn alarm(&mut self) {
+        if self.is_due() {
+            return;
+        }
+        self.due.clear();
+        std::mem::swap(&mut self.ran, &mut self.due);
+        self.next = 0;
+        self.alarm = Alarm::Unset;
+    }
+
+    /// Whether a batch is to be trimmed now.
+    pub(crate) fn is_due(&self) -> bool {
+        self.next < self.due.len()
+    }
+
+    /// Trims one batch. What is not parked just now waits for the next alarm.
+    pub(crate) fn run(&mut self, slots: &Slots) {
+        let batch = self.next..self.due.len().min(self.next + WORDS_PER_TURN);
+        self.next = batch.end;
+        let mut parked = Vec::new();
+        for word in batch {
+            let mut bits = self.due[word];
+            while bits != 0 {
+                let index = word as u32 * 64 + bits.trailing_zeros();
+                bits &= bits - 1;
+                parked.extend(self.suspended_at(slots, index));
+            }
+        }
+        // SAFETY: each is parked, so its mark was read on its way to suspending; nobody is resumed by invariant 2.
+        unsafe { stack::trim_each(parked) };
+    }
+
+    /// The stack of a parked slot and where it is suspended.
+    fn suspended_at(&mut self, slots: &Slots, index: u32) -> Option<(Extent, usize)> {
+        let slot = slots.get(index)?;
+        if matches!(slot.life.state, State::Parked { .. }) {
+            return Some((slot.stack, slot.stack_mark));
+        }
+        self.ran(index);
+        None
+    }
+}

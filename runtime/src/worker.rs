@@ -1,0 +1,546 @@
+//! A worker: the ready queue, and the loop that runs coroutines, reads the inbox, looks at the poller and sleeps.
+//!
+//! Owns what runs next. Knows how a coroutine is started, resumed and ended, but not why anybody parks.
+//!
+//! Invariant 1: everything here is touched by the worker's own thread only, from its loop or from the coroutine that
+//! the loop has resumed. No borrow of a cell is held across a resume or a suspension.
+//! Invariant 2: a slot index is in the ready queue exactly once while its state is ready, and never otherwise.
+//! Invariant 3: a parked slot is in at most one source queue and has at most one timer; whoever makes it ready takes
+//! it out of both (`make_ready`).
+//! Invariant 4: user code runs on coroutine stacks only, never in the loop.
+
+#![allow(unsafe_code)]
+
+use crate::coroutine::{Coroutine, Suspender};
+use crate::mail::Letters;
+use crate::pace::Pace;
+use crate::poller::Poller;
+use crate::readiness::Interest;
+use crate::remote::{Message, RecordRef, Remote, SourceId, Start};
+use crate::slot::{Awaited, Event, Outcome, Slot, Slots, State};
+use crate::spawn_queue::{Fleet, SpawnQueue};
+use crate::stack::{StackSettings, Stacks};
+use crate::sys::clock::Clock;
+use crate::timer::Wheel;
+use crate::trim::Trim;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// I/O operations that succeed at once before the coroutine yields.
+const IO_BUDGET: u32 = 64;
+
+/// Surplus stacks given back per turn, at most.
+const GIVE_BACK_BATCH: usize = 32;
+
+/// No coroutine runs.
+const NOT_RUNNING: u32 = u32::MAX;
+
+/// One worker.
+pub(crate) struct Worker {
+    /// What other threads may touch.
+    pub(crate) remote: Arc<Remote>,
+    /// The workers of this runtime.
+    pub(crate) fleet: Arc<Fleet>,
+    /// Nanoseconds since this worker began.
+    pub(crate) clock: Clock,
+    /// Every started coroutine.
+    slots: RefCell<Slots>,
+    /// What runs next.
+    ready: RefCell<VecDeque<u32>>,
+    /// Sources watched.
+    poller: RefCell<Poller>,
+    /// Deadlines of parked coroutines.
+    timers: RefCell<Wheel>,
+    /// Stacks, in use and free.
+    stacks: RefCell<Stacks>,
+    /// Unstarted coroutines.
+    spawns: SpawnQueue,
+    /// Which parked stacks are to be trimmed.
+    trim: RefCell<Trim>,
+    /// When the poller is looked at.
+    pace: RefCell<Pace>,
+    /// Messages being read; kept for its buffer.
+    messages: RefCell<Vec<Message>>,
+    /// The slot that runs, or `NOT_RUNNING`.
+    running: Cell<u32>,
+    /// Its way back to the loop.
+    suspender: Cell<Suspender>,
+    /// Where the coroutine that ran last suspended.
+    stack_mark: Cell<usize>,
+    /// What the fault handler reports about it.
+    pub(crate) on_stack: Cell<Option<crate::overflow::OnStack>>,
+    /// Bytes of each stack's guard.
+    pub(crate) guard_size: usize,
+    /// I/O operations left until the running coroutine yields.
+    budget: Cell<u32>,
+    /// Suspended coroutines whose stacks are being unwound by a panic or a cancellation.
+    suspended_unwinding: Cell<u32>,
+    /// When what is left is leaked, once the end has begun.
+    stop_at: Cell<Option<u64>>,
+}
+
+impl Worker {
+    /// Makes a worker on the thread that will run it; fails with ENOMEM, EMFILE or ENFILE.
+    pub(crate) fn new(remote: Arc<Remote>, fleet: Arc<Fleet>, stacks: StackSettings) -> io::Result<Worker> {
+        let clock = Clock::start();
+        let stacks = Stacks::new(stacks)?;
+        Ok(Worker {
+            guard_size: stacks.guard_size(),
+            slots: RefCell::default(),
+            ready: RefCell::default(),
+            poller: RefCell::new(Poller::new(Arc::clone(&remote))?),
+            timers: RefCell::new(Wheel::new(0)),
+            stacks: RefCell::new(stacks),
+            spawns: SpawnQueue::new(),
+            trim: RefCell::default(),
+            pace: RefCell::new(Pace::new()),
+            messages: RefCell::default(),
+            running: Cell::new(NOT_RUNNING),
+            suspender: Cell::new(Suspender::NONE),
+            stack_mark: Cell::new(0),
+            on_stack: Cell::new(None),
+            budget: Cell::new(IO_BUDGET),
+            suspended_unwinding: Cell::new(0),
+            stop_at: Cell::new(None),
+            remote,
+            fleet,
+            clock,
+        })
+    }
+
+    // ---- what the loop does ------------------------------------------------------------------------------------
+
+    /// Runs until the fleet stops and nothing is left here, or until its grace has passed.
+    pub(crate) fn run(&self) {
+        loop {
+            self.read_inbox();
+            self.run_ready();
+            self.start_spawned();
+            self.publish_load();
+            if self.is_ended() {
+                return;
+            }
+            self.look().expect("epoll and timerfd fail only when misused");
+        }
+    }
+
+    fn read_inbox(&self) {
+        if !self.remote.has_messages() {
+            return;
+        }
+        let mut messages = self.messages.take();
+        self.remote.take_messages(&mut messages);
+        for message in messages.drain(..) {
+            self.read(message);
+        }
+        self.messages.replace(messages);
+    }
+
+    fn read(&self, message: Message) {
+        match message {
+            Message::Mail(record) => self.deliver_mail(&record, record.take_mail()),
+            Message::SourceClosed(id) => self.poller.borrow_mut().closed(id),
+            Message::SourceMoved(id) => self.poller.borrow_mut().moved(id),
+            Message::PassTurn(id, interest) => {
+                let next = self.poller.borrow_mut().take_turn(&mut *self.slots.borrow_mut(), id, interest);
+                self.source_ready(next);
+            }
+        }
+    }
+
+    fn deliver_mail(&self, record: &RecordRef, letters: Letters) {
+        let events = [
+            letters.unpark.then_some(Event::Unpark),
+            letters.wake.map(Event::Wake),
+            letters.cancel.then_some(Event::Cancel),
+        ];
+        for event in events.into_iter().flatten() {
+            self.deliver(record, event);
+        }
+    }
+
+    /// Runs what is ready now, not what becomes ready meanwhile, until a look is due.
+    fn run_ready(&self) {
+        for _ in 0..self.ready.borrow().len() {
+            let Some(index) = self.ready.borrow_mut().pop_front() else {
+                return;
+            };
+            self.resume(index);
+            if self.is_look_due() {
+                return;
+            }
+        }
+    }
+
+    /// Starts what was spawned, until a look is due; at least one, so that a full ready queue starves no newcomer.
+    fn start_spawned(&self) {
+        while let Some(record) = self.spawns.pop(&self.remote) {
+            if !self.start(record) || self.is_look_due() {
+                return;
+            }
+        }
+    }
+
+    #[inline]
+    fn is_look_due(&self) -> bool {
+        self.pace.borrow_mut().is_look_due(|| self.clock.now())
+    }
+
+    fn publish_load(&self) {
+        let load = (self.slots.borrow().len() + self.spawns.len()) as u32;
+        // ORDERING: Relaxed; a guess for placement, see `Fleet::place`.
+        self.remote.load.store(load, crate::atomic::Ordering::Relaxed);
+    }
+
+    fn has_work(&self) -> bool {
+        !self.ready.borrow().is_empty() || !self.spawns.is_empty() || self.remote.has_messages()
+    }
+
+    /// Looks at timers and poller; sleeps if there is nothing to run.
+    fn look(&self) -> io::Result<()> {
+        self.stacks.borrow_mut().give_back(GIVE_BACK_BATCH);
+        self.trim_due()?;
+        self.expire_timers();
+        if self.has_work() || self.stacks.borrow().has_surplus() || self.trim.borrow().is_due() {
+            if self.poller.borrow().has_sources() {
+                self.poll(Some(Duration::ZERO))?;
+            }
+            self.pace.borrow_mut().looked(false);
+            return Ok(());
+        }
+        if self.remote.prepare_sleep(|| self.fleet.is_stopping() && self.stop_at.get().is_none()) {
+            let slept = self.poll(self.sleep_limit());
+            self.remote.awake();
+            slept?;
+        }
+        self.pace.borrow_mut().looked(true);
+        Ok(())
+    }
+
+    fn poll(&self, timeout: Option<Duration>) -> io::Result<()> {
+        let woken = |slots: &mut Slots, index: u32| {
+            if slots[index].life.deliver(Event::SourceReady) {
+                self.disarm(&mut slots[index]);
+                self.ready.borrow_mut().push_back(index);
+            }
+        };
+        let looked = self.poller.borrow_mut().look(timeout, &self.slots, woken)?;
+        if looked.alarm {
+            self.trim.borrow_mut().alarm();
+        }
+        Ok(())
+    }
+
+    /// How long a sleep may last: until the next deadline, or the end of a stop's grace.
+    fn sleep_limit(&self) -> Option<Duration> {
+        let deadline = self.timers.borrow_mut().next_deadline();
+        let until = [deadline, self.stop_at.get()].into_iter().flatten().min()?;
+        Some(Duration::from_nanos(until.saturating_sub(self.clock.now())))
+    }
+
+    fn expire_timers(&self) {
+        if self.timers.borrow().is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        loop {
+            let expired = self.timers.borrow_mut().pop_expired(now);
+            let Some(index) = expired else {
+                return;
+            };
+            self.slots.borrow_mut()[index].timer = None;
+            self.deliver_at(index, Event::Timeout);
+        }
+    }
+
+    fn trim_due(&self) -> io::Result<()> {
+        let mut trim = self.trim.borrow_mut();
+        if trim.needs_alarm() {
+            self.poller.borrow().set_alarm(crate::trim::DELAY)?;
+            trim.alarm_is_set();
+        }
+        if trim.is_due() {
+            trim.run(&self.slots.borrow());
+        }
+        Ok(())
+    }
+
+    // ---- starting, resuming, ending ------------------------------------------------------------------------------
+
+    /// Starts a coroutine and runs it until it suspends. `false` if there is no stack now: it stays queued.
+    fn start(&self, record: RecordRef) -> bool {
+        let stack = match self.stacks.borrow_mut().acquire(record.stack_size as usize) {
+            Ok(stack) => stack,
+            Err(error) => return self.start_without_stack(record, error),
+        };
+        let index = self.slots.borrow_mut().insert(Slot::new(Arc::clone(&record), stack.extent()));
+        let letters = record.settle(&self.remote, index);
+        let ended = self.fleet.is_stopping();
+        let start = if letters.cancel || ended { Start::Drop } else { Start::Run };
+        let body = Arc::clone(&record);
+        let coroutine = Coroutine::new(stack, move |suspender| enter(suspender, &body, start));
+        {
+            let mut slots = self.slots.borrow_mut();
+            slots[index].coroutine = Some(coroutine);
+            slots[index].life.token = letters.unpark;
+            slots[index].life.cancelled = start == Start::Drop;
+        }
+        self.resume(index);
+        true
+    }
+
+    #[cold]
+    fn start_without_stack(&self, record: RecordRef, error: io::Error) -> bool {
+        if self.slots.borrow().is_empty() {
+            record.body.refuse(Box::new(error));
+            return true;
+        }
+        self.spawns.put_back(record);
+        false
+    }
+
+    /// Gives the thread to a ready coroutine until it suspends or ends.
+    fn resume(&self, index: u32) {
+        let mut coroutine = self.before_resume(index);
+        let ended = coroutine.resume();
+        self.running.set(NOT_RUNNING);
+        self.on_stack.set(None);
+        if ended {
+            self.end(index, coroutine);
+        } else {
+            let slot = &mut self.slots.borrow_mut()[index];
+            slot.coroutine = Some(coroutine);
+            slot.stack_mark = self.stack_mark.get();
+        }
+    }
+
+    fn before_resume(&self, index: u32) -> Coroutine {
+        let mut slots = self.slots.borrow_mut();
+        let slot = &mut slots[index];
+        self.trim.borrow_mut().ran(index);
+        self.running.set(index);
+        self.suspender.set(slot.suspender);
+        self.budget.set(IO_BUDGET);
+        let coroutine = slot.coroutine.take().expect("a ready coroutine is in its slot");
+        self.on_stack.set(Some(crate::overflow::OnStack::new(&slot.record, slot.stack)));
+        coroutine
+    }
+
+    fn end(&self, index: u32, coroutine: Coroutine) {
+        let slot = self.slots.borrow_mut().remove(index);
+        self.stacks.borrow_mut().release(coroutine.into_stack());
+        drop(slot);
+    }
+
+    // ---- for the coroutine that runs -----------------------------------------------------------------------------
+
+    /// Whether a coroutine runs (and not the loop).
+    #[inline]
+    pub(crate) fn is_running(&self) -> bool {
+        self.running.get() != NOT_RUNNING
+    }
+
+    /// Calls `f` with the slot of the running coroutine. `f` must not suspend.
+    pub(crate) fn with_running<R>(&self, f: impl FnOnce(&mut Slot) -> R) -> R {
+        f(&mut self.slots.borrow_mut()[self.running.get()])
+    }
+
+    /// Lets others run; the running coroutine goes to the end of the ready queue.
+    pub(crate) fn yield_now(&self) {
+        let index = self.running.get();
+        self.slots.borrow_mut()[index].life.state = State::Ready(Outcome::Woken);
+        self.ready.borrow_mut().push_back(index);
+        self.suspend();
+        self.resumed(index);
+    }
+
+    /// Suspends the running coroutine until an event of `on`, the deadline (nanoseconds of this worker's clock) or,
+    /// unless shielded, a cancel. Whoever calls this has put it where its event finds it.
+    pub(crate) fn park(&self, on: Awaited, deadline: Option<u64>, shielded: bool) -> Outcome {
+        let index = self.running.get();
+        let timer = deadline.map(|deadline| self.timers.borrow_mut().insert(deadline, index));
+        {
+            let mut slots = self.slots.borrow_mut();
+            let slot = &mut slots[index];
+            slot.timer = timer;
+            slot.life.state = State::Parked { on, shielded };
+        }
+        self.suspend();
+        self.resumed(index)
+    }
+
+    fn suspend(&self) {
+        let unwinding = u32::from(std::thread::panicking() && self.is_unwinding());
+        self.suspended_unwinding.set(self.suspended_unwinding.get() + unwinding);
+        // SAFETY: the suspender is that of the running coroutine, which is who calls this (`park`, `yield_now`).
+        unsafe { self.suspender.get().suspend(&self.stack_mark) };
+        self.suspended_unwinding.set(self.suspended_unwinding.get() - unwinding);
+    }
+
+    /// Back from a suspension: the outcome of the park.
+    fn resumed(&self, index: u32) -> Outcome {
+        let life = &mut self.slots.borrow_mut()[index].life;
+        match std::mem::replace(&mut life.state, State::Running) {
+            State::Ready(outcome) => outcome,
+            state => unreachable!("resumed while {state:?}"),
+        }
+    }
+
+    /// Whether the running coroutine is being unwound: by our throw, or by a panic that is no other coroutine's.
+    ///
+    /// std counts panics per OS thread. While another coroutine of this worker is suspended in a Drop of its unwind,
+    /// std cannot tell the two apart, and only our own throw is known for certain.
+    pub(crate) fn is_unwinding(&self) -> bool {
+        if self.suspended_unwinding.get() == 0 {
+            std::thread::panicking()
+        } else {
+            self.with_running(|slot| slot.unwinding)
+        }
+    }
+
+    /// Counts one I/O operation that succeeded at once; `true` when it is time to yield.
+    #[inline]
+    pub(crate) fn spend_budget(&self) -> bool {
+        let left = self.budget.get() - 1;
+        self.budget.set(if left == 0 { IO_BUDGET } else { left });
+        left == 0
+    }
+
+    // ---- events ----------------------------------------------------------------------------------------------------
+
+    /// Applies an event to a coroutine of this worker, if it is not done.
+    pub(crate) fn deliver(&self, record: &RecordRef, event: Event) {
+        let found = self.slots.borrow_mut().find(record).map(|(index, _)| index);
+        if let Some(index) = found {
+            self.deliver_at(index, event);
+        }
+    }
+
+    fn deliver_at(&self, index: u32, event: Event) {
+        let mut slots = self.slots.borrow_mut();
+        let before = slots[index].life.state;
+        if !slots[index].life.deliver(event) {
+            return;
+        }
+        if let State::Parked { on: Awaited::Source(interest), .. } = before {
+            let source = slots[index].source;
+            self.poller.borrow_mut().dequeue(&mut *slots, source, interest, index);
+        }
+        self.disarm(&mut slots[index]);
+        self.ready.borrow_mut().push_back(index);
+    }
+
+    fn disarm(&self, slot: &mut Slot) {
+        if let Some(timer) = slot.timer.take() {
+            self.timers.borrow_mut().cancel(timer);
+        }
+    }
+
+    /// The source's queue gave up this slot: it is its turn.
+    fn source_ready(&self, slot: Option<u32>) {
+        let Some(index) = slot else {
+            return;
+        };
+        let mut slots = self.slots.borrow_mut();
+        if slots[index].life.deliver(Event::SourceReady) {
+            self.disarm(&mut slots[index]);
+            self.ready.borrow_mut().push_back(index);
+        }
+    }
+
+    // ---- sources ---------------------------------------------------------------------------------------------------
+
+    /// Calls `f` with the poller. `f` must not suspend.
+    pub(crate) fn with_poller<R>(&self, f: impl FnOnce(&mut Poller) -> R) -> R {
+        f(&mut self.poller.borrow_mut())
+    }
+
+    /// Queues the running coroutine for a source and parks it. See [`Poller::enqueue`].
+    pub(crate) fn park_on_source(
+        &self,
+        id: SourceId,
+        interest: Interest,
+        front: bool,
+        deadline: Option<u64>,
+        shielded: bool,
+    ) -> io::Result<Outcome> {
+        let index = self.running.get();
+        {
+            let mut slots = self.slots.borrow_mut();
+            self.poller.borrow_mut().enqueue(&mut *slots, id, interest, index, front)?;
+            slots[index].source = id.index;
+        }
+        Ok(self.park(Awaited::Source(interest), deadline, shielded))
+    }
+
+    /// The end of a turn at a source.
+    pub(crate) fn pass_on(&self, id: SourceId, interest: Interest) {
+        let next = self.poller.borrow_mut().pass_on(&mut *self.slots.borrow_mut(), id, interest);
+        self.source_ready(next);
+    }
+
+    // ---- spawning ----------------------------------------------------------------------------------------------------
+
+    /// Queues a new coroutine here or, if others have much less to do, there.
+    pub(crate) fn spawn(&self, record: RecordRef) {
+        let load = (self.slots.borrow().len() + self.spawns.len()) as u32;
+        match self.fleet.place(&self.remote, load) {
+            None => self.spawns.push(record),
+            Some(other) => other.inject(record),
+        }
+    }
+
+    /// Queues a new coroutine that never leaves this worker.
+    pub(crate) fn spawn_local(&self, record: RecordRef) {
+        self.spawns.push_local(record);
+    }
+
+    // ---- the end -----------------------------------------------------------------------------------------------------
+
+    /// Begins the end when the fleet says so; `true` once nothing is left or the grace has passed.
+    fn is_ended(&self) -> bool {
+        if !self.fleet.is_stopping() {
+            return false;
+        }
+        let stop_at = self.stop_at.get().unwrap_or_else(|| self.begin_stop());
+        let empty = self.slots.borrow().is_empty() && !self.has_work() && self.remote.injector.is_empty();
+        empty || self.clock.now() >= stop_at
+    }
+
+    fn begin_stop(&self) -> u64 {
+        let grace = u64::try_from(self.fleet.grace.as_nanos()).unwrap_or(u64::MAX);
+        let stop_at = self.clock.now().saturating_add(grace);
+        self.stop_at.set(Some(stop_at));
+        if cfg!(panic = "unwind") {
+            let indexes = self.slots.borrow().indexes();
+            indexes.into_iter().for_each(|index| self.deliver_at(index, Event::Cancel));
+        }
+        stop_at
+    }
+
+    /// Takes out what did not end, for its names; its stacks stay as they are for ever.
+    pub(crate) fn leak_rest(&self) -> Vec<RecordRef> {
+        let mut rest: Vec<RecordRef> = self.slots.borrow_mut().drain().map(|slot| slot.record).collect();
+        while let Some(record) = self.spawns.pop(&self.remote) {
+            rest.push(record);
+        }
+        rest
+    }
+}
+
+/// The first instructions of every coroutine, on its own stack.
+fn enter(suspender: Suspender, record: &RecordRef, start: Start) {
+    crate::current::with_worker(|worker| {
+        if let Some(worker) = worker {
+            worker.suspender.set(suspender);
+            worker.with_running(|slot| {
+                slot.suspender = suspender;
+                slot.life.state = State::Running;
+            });
+        }
+    });
+    record.body.run(start);
+}
