@@ -164,7 +164,8 @@ impl Worker {
 
     /// Runs what is ready now, not what becomes ready meanwhile, until a look is due.
     fn run_ready(&self) {
-        for _ in 0..self.ready.borrow().len() {
+        let now_ready = self.ready.borrow().len();
+        for _ in 0..now_ready {
             let Some(index) = self.ready.borrow_mut().pop_front() else {
                 return;
             };

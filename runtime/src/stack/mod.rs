@@ -49,7 +49,7 @@ const COLOUR_STEP: usize = 64;
 /// Colours are spread over this many bytes below the top. Tops of equal page offset fall in the same cache sets and evict
 /// each other at every resume. A wider span spreads better, but takes from the first page, which is to be the only one of
 /// an idle coroutine: 2 KiB leave it 2,112 bytes in the worst case. Must be below 4 KiB: a colour stays in the top page.
-const COLOUR_SPAN: usize = 2 << 10;
+const COLOUR_SPAN: usize = 1 << 10;
 
 /// Bytes below a saved stack pointer which may still be needed: 128 of red zone, and what the functions between the one
 /// that read the pointer and the switch of stacks have pushed: 24 bytes of corosensei 0.3, and 248 unoptimised.
