@@ -58,7 +58,7 @@ impl Description {
 
     fn timeout_field(&self, interest: Interest) -> &AtomicU64 {
         match interest {
-            Interest::Read => &self.read_timeout,
+            Interest::Read | Interest::Accept => &self.read_timeout,
             Interest::Write => &self.write_timeout,
         }
     }
@@ -106,7 +106,7 @@ impl Description {
 /// The timeout as the kernel has it, rounded up to its clock ticks.
 pub(crate) fn kernel_timeout(fd: BorrowedFd<'_>, interest: Interest) -> io::Result<Option<Duration>> {
     match interest {
-        Interest::Read => option::read_timeout(fd),
+        Interest::Read | Interest::Accept => option::read_timeout(fd),
         Interest::Write => option::write_timeout(fd),
     }
 }
@@ -117,7 +117,7 @@ pub(crate) fn set_kernel_timeout(fd: BorrowedFd<'_>, interest: Interest, timeout
         return Err(zero_timeout());
     }
     match interest {
-        Interest::Read => option::set_read_timeout(fd, timeout),
+        Interest::Read | Interest::Accept => option::set_read_timeout(fd, timeout),
         Interest::Write => option::set_write_timeout(fd, timeout),
     }
 }

@@ -63,11 +63,7 @@ impl Socket {
     }
 
     fn new(fd: OwnedFd, kind: Kind) -> Socket {
-        let source = match kind {
-            Kind::Data => Source::stream(),
-            Kind::Acceptor => Source::acceptor(),
-        };
-        Socket { fd: Some(fd), kind, source, description: OnceArc::new() }
+        Socket { fd: Some(fd), kind, source: Source::new(), description: OnceArc::new() }
     }
 
     /// The fd for our own calls, which leave the description as it is.
@@ -268,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_socket_is_small() {
-        assert!(size_of::<Socket>() <= 32);
+        assert!(size_of::<Socket>() <= 24);
     }
 
     #[test]

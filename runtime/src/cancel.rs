@@ -62,7 +62,7 @@ pub(crate) fn payload() -> Box<dyn Any + Send> {
 pub(crate) fn throw() -> ! {
     crate::current::with_coroutine(|worker| {
         if let Some(worker) = worker {
-            worker.with_running(|slot| slot.unwinding = true);
+            worker.with_running(|slot| slot.life.unwinding = true);
         }
     });
     std::panic::resume_unwind(payload())

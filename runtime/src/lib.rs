@@ -38,6 +38,7 @@ mod current;
 mod inbox;
 mod lock;
 mod mail;
+mod once_arc;
 mod os_thread;
 mod overflow;
 mod pace;

@@ -4,8 +4,8 @@
 //! Knows nothing of queues: the caller pushes the record when told to.
 //!
 //! ```text
-//!   63 .................. 8   4      3       2      1       0
-//!   | ticket of the wait  |  WAKE STARTED CANCEL UNPARK QUEUED |
+//!   63 ................. 32    4      3       2      1       0
+//!   | ticket of the wait  | .. WAKE STARTED CANCEL UNPARK QUEUED |
 //! ```
 //!
 //! Invariant 1: whoever sets `QUEUED` on a `STARTED` word pushes the record, once; everyone else need not, because
@@ -21,16 +21,22 @@ const UNPARK: u64 = 1 << 1;
 const CANCEL: u64 = 1 << 2;
 const STARTED: u64 = 1 << 3;
 const WAKE: u64 = 1 << 4;
-const TICKET_SHIFT: u32 = 8;
+const TICKET_SHIFT: u32 = 32;
 
-/// Names one wait of one party; a later wait has a larger ticket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Ticket(pub(crate) u64);
+/// Names one wait of one party; a later wait has a later ticket. They come round after 2^32 waits; a waiter forgotten for
+/// that long could then end one wait for no reason, which every caller is ready for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ticket(pub(crate) u32);
 
 impl Ticket {
-    /// The ticket of the following wait. 56 bits: a wait each nanosecond wraps after two years.
+    /// The ticket of the following wait.
     pub(crate) fn next(self) -> Ticket {
-        Ticket((self.0 + 1) & (u64::MAX >> TICKET_SHIFT))
+        Ticket(self.0.wrapping_add(1))
+    }
+
+    /// Whether this one is `other` or was given before it, at most 2^31 waits ago.
+    fn is_up_to(self, other: Ticket) -> bool {
+        other.0.wrapping_sub(self.0) < 1 << 31
     }
 }
 
@@ -79,9 +85,9 @@ impl Mail {
     /// A ticket older than one already posted is stale and changes nothing. Only a started coroutine waits.
     pub(crate) fn post_wake(&self, ticket: Ticket) -> bool {
         let post = |word: u64| {
-            let stale = word & WAKE != 0 && word >> TICKET_SHIFT >= ticket.0;
+            let stale = word & WAKE != 0 && ticket.is_up_to(Ticket((word >> TICKET_SHIFT) as u32));
             let flags = word & ((1 << TICKET_SHIFT) - 1);
-            (!stale).then_some(flags | WAKE | QUEUED | ticket.0 << TICKET_SHIFT)
+            (!stale).then_some(flags | WAKE | QUEUED | u64::from(ticket.0) << TICKET_SHIFT)
         };
         // ORDERING: AcqRel as in `post`; a stale post's Acquire load publishes nothing and needs no more.
         match self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, post) {
@@ -109,7 +115,7 @@ fn decode(word: u64) -> Letters {
     Letters {
         unpark: word & UNPARK != 0,
         cancel: word & CANCEL != 0,
-        wake: (word & WAKE != 0).then_some(Ticket(word >> TICKET_SHIFT)),
+        wake: (word & WAKE != 0).then_some(Ticket((word >> TICKET_SHIFT) as u32)),
     }
 }
 
@@ -144,6 +150,18 @@ mod tests {
         assert!(!mail.post_wake(Ticket(6)));
         assert!(!mail.post_wake(Ticket(8)));
         assert_eq!(mail.take().wake, Some(Ticket(8)));
+    }
+
+    #[test]
+    fn tickets_come_round() {
+        let last = Ticket(u32::MAX);
+        assert_eq!(last.next(), Ticket(0));
+        let mail = Mail::new();
+        mail.start();
+        assert!(mail.post_wake(last));
+        mail.post_wake(last.next());
+        mail.post_wake(last);
+        assert_eq!(mail.take().wake, Some(Ticket(0)));
     }
 
     #[test]

@@ -46,12 +46,12 @@ impl OsThread {
         let ticket = (self.wait.load(Ordering::Relaxed) >> 1).wrapping_add(1) & (u32::MAX >> 1);
         // ORDERING: Relaxed; as above.
         self.wait.store(ticket << 1, Ordering::Relaxed);
-        Ticket(u64::from(ticket))
+        Ticket(ticket)
     }
 
     /// Ends the wait `ticket`, if it is the present one.
     pub(crate) fn wake(&self, ticket: Ticket) {
-        let waiting = (ticket.0 as u32) << 1;
+        let waiting = ticket.0 << 1;
         // ORDERING: Release pairs with the Acquire load in `park_waiting`.
         if self.wait.compare_exchange(waiting, waiting | 1, Ordering::Release, Ordering::Relaxed).is_ok() {
             futex::wake_one(&self.wait);
@@ -60,7 +60,7 @@ impl OsThread {
 
     /// Blocks the thread until the wait `ticket` is over; own thread only.
     pub(crate) fn park_waiting(&self, ticket: Ticket, deadline: Option<Instant>) -> Parked {
-        let waiting = (ticket.0 as u32) << 1;
+        let waiting = ticket.0 << 1;
         // ORDERING: Acquire pairs with the Release exchange in `wake`.
         while self.wait.load(Ordering::Acquire) == waiting {
             let Some(left) = time_left(deadline) else {

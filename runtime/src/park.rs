@@ -30,7 +30,7 @@ fn in_coroutine<R>(f: impl FnOnce(&Worker) -> R) -> R {
 
 /// Invariant 1; answers whether the park is shielded.
 fn checked(worker: &Worker, point: Point) -> bool {
-    let (forbidden, cancelled) = worker.with_running(|slot| (slot.no_park > 0, slot.life.cancelled));
+    let (forbidden, cancelled) = worker.with_running(|slot| (slot.life.no_park > 0, slot.life.cancelled));
     assert!(!forbidden, "parked inside no_park");
     let shielded = point == Point::Shielded || worker.is_unwinding();
     if cancelled && !shielded {
@@ -90,7 +90,7 @@ pub(crate) fn yield_now(worker: &Worker) {
 /// The yield of a coroutine whose I/O never has to wait; none inside `no_park`, since nobody asked for it.
 #[cold]
 pub(crate) fn yield_for_fairness(worker: &Worker) {
-    if worker.with_running(|slot| slot.no_park == 0) {
+    if worker.with_running(|slot| slot.life.no_park == 0) {
         yield_now(worker);
     }
 }

@@ -9,9 +9,10 @@
 //! Invariant 3: an acceptor is registered exactly while somebody here waits for it. EXCLUSIVE wakes one worker for a
 //! connection; one that nobody here would take would strand. Whoever leaves passes on what is there.
 
+use crate::once_arc::OnceArc;
 use crate::readiness::{Interest, Links, Readiness};
 use crate::remote::{Message, NOTIFY_TOKEN, Remote, SourceId};
-use crate::source::{Kind, LazyRegistrations, Registration, Registrations};
+use crate::source::{Kind, Registration, Registrations};
 use crate::sys::epoll::{self, Event, NO_EVENT};
 use crate::sys::poll;
 use crate::sys::timerfd::TimerFd;
@@ -26,9 +27,6 @@ const BATCH: usize = 256;
 
 /// The token of the trim alarm.
 const ALARM_TOKEN: u64 = u64::MAX - 2;
-
-/// Generations stay below the tokens above.
-const GENERATIONS: u32 = u32::MAX >> 1;
 
 /// One source as this worker watches it.
 #[derive(Debug)]
@@ -116,8 +114,7 @@ impl Poller {
     }
 
     fn latch<L: Links>(&mut self, token: u64, bits: u32, links: &mut L, woken: &mut impl FnMut(&mut L, u32)) {
-        let id = from_token(token);
-        let Some(watched) = self.watched(id) else {
+        let Some(watched) = self.watched(SourceId::unpack(token)) else {
             return;
         };
         watched.readiness.latch(bits);
@@ -129,51 +126,50 @@ impl Poller {
     }
 
     fn watched(&mut self, id: SourceId) -> Option<&mut Watched> {
-        let watched = self.sources.get_mut(id.index as usize)?;
-        (watched.generation == id.generation).then_some(watched)
+        let watched = self.sources.get_mut(id.index())?;
+        (watched.generation == id.generation()).then_some(watched)
     }
 
-    /// The registration of a socket object here, made if it is the first. Fails with ENOSPC, ENOMEM or EPERM.
+    /// The registration of a socket object here, made if it is the first, and the home from now on. Fails with ENOSPC,
+    /// ENOMEM or EPERM.
     pub(crate) fn register(
         &mut self,
-        lazy: &LazyRegistrations,
+        shared: &OnceArc<Registrations>,
         kind: Kind,
         fd: BorrowedFd<'_>,
     ) -> io::Result<SourceId> {
-        let shared = lazy.get_or_init();
+        if shared.get().is_none() {
+            shared.set(Arc::new(Registrations::new()));
+        }
+        let shared = shared.share().expect("it was set above");
         let mut list = shared.lock();
-        let id = match list.find(&self.remote) {
+        let id = match list.find(self.remote.id) {
             Some(id) => id,
-            None => {
-                let id = self.insert(kind, fd, &shared)?;
-                list.add(Registration { worker: Arc::clone(&self.remote), id });
-                id
-            }
+            None => self.insert(kind, fd, &shared)?,
         };
-        let left = shared.settle(&self.remote, id);
-        let old_home = list
-            .iter()
-            .find(|other| kind == Kind::Stream && other.worker.id == left && left != self.remote.id)
-            .map(|other| (Arc::clone(&other.worker), other.id));
+        let left = list.settle(Registration { worker: self.remote.id, id });
         drop(list);
-        if let Some((worker, id)) = old_home {
-            worker.send(Message::SourceMoved(id));
+        if let Some(old) = left.filter(|_| kind == Kind::Stream) {
+            send(old, Message::SourceMoved(old.id));
         }
         Ok(id)
     }
 
     fn insert(&mut self, kind: Kind, fd: BorrowedFd<'_>, shared: &Arc<Registrations>) -> io::Result<SourceId> {
         let entry = self.sources.vacant_entry();
-        let id = SourceId { index: entry.key() as u32, generation: self.next_generation };
+        if entry.key() > SourceId::LAST_INDEX as usize {
+            return Err(io::Error::other("a worker watches four million sources at the most"));
+        }
+        let id = SourceId::new(entry.key() as u32, self.next_generation);
         if kind == Kind::Stream {
             let interest = epoll::IN | epoll::OUT | epoll::RDHUP | epoll::PRI | epoll::ET;
-            self.remote.epoll.add(fd.as_raw_fd(), interest, to_token(id))?;
+            self.remote.epoll.add(fd.as_raw_fd(), interest, id.pack())?;
         }
-        self.next_generation = (self.next_generation + 1) % GENERATIONS;
+        self.next_generation = self.next_generation.wrapping_add(1);
         entry.insert(Watched {
             readiness: Readiness::new(),
             shared: Arc::clone(shared),
-            generation: id.generation,
+            generation: id.generation(),
             fd: fd.as_raw_fd(),
             kind,
             armed: false,
@@ -181,22 +177,17 @@ impl Poller {
         Ok(id)
     }
 
-    /// The registration at `index`, which the caller found by [`Registrations::index_at_home`].
-    pub(crate) fn id_at(&self, index: u32) -> SourceId {
-        SourceId { index, generation: self.sources[index as usize].generation }
-    }
-
     /// Whether an attempt is worthwhile.
     #[inline]
-    pub(crate) fn is_ready(&self, index: u32, interest: Interest) -> bool {
-        let watched = &self.sources[index as usize];
+    pub(crate) fn is_ready(&self, id: SourceId, interest: Interest) -> bool {
+        let watched = &self.sources[id.index()];
         watched.kind == Kind::Acceptor || watched.readiness.is_ready(interest)
     }
 
     /// The last attempt took less than it asked for.
     #[inline]
-    pub(crate) fn drained(&mut self, index: u32, interest: Interest) {
-        self.sources[index as usize].readiness.drained(interest);
+    pub(crate) fn drained(&mut self, id: SourceId, interest: Interest) {
+        self.sources[id.index()].readiness.drained(interest);
     }
 
     /// An attempt answered EAGAIN: clears the latch and queues the slot, which then parks. `front` if it had the turn.
@@ -208,10 +199,10 @@ impl Poller {
         slot: u32,
         front: bool,
     ) -> io::Result<()> {
-        let watched = &mut self.sources[id.index as usize];
+        let watched = &mut self.sources[id.index()];
         if watched.kind == Kind::Acceptor && !watched.armed {
             let events = epoll::IN | epoll::EXCLUSIVE;
-            self.remote.epoll.add(watched.fd, events, to_token(id))?;
+            self.remote.epoll.add(watched.fd, events, id.pack())?;
             watched.armed = true;
         }
         watched.readiness.clear(interest);
@@ -221,7 +212,8 @@ impl Poller {
 
     /// Takes out a slot that timed out or was cancelled.
     pub(crate) fn dequeue(&mut self, links: &mut impl Links, index: u32, interest: Interest, slot: u32) {
-        let watched = &mut self.sources[index as usize];
+        let index = index as usize;
+        let watched = &mut self.sources[index];
         watched.readiness.dequeue(links, interest, slot);
         self.disarm_if_unwatched(index);
     }
@@ -232,34 +224,29 @@ impl Poller {
         match watched.kind {
             Kind::Stream => watched.readiness.next(links, interest),
             Kind::Acceptor => {
-                self.disarm_if_unwatched(id.index);
+                self.disarm_if_unwatched(id.index());
                 None
             }
         }
     }
 
     /// Invariant 3. A level-triggered acceptor with waiters left needs nothing: epoll reports it again.
-    fn disarm_if_unwatched(&mut self, index: u32) {
-        let watched = &mut self.sources[index as usize];
+    fn disarm_if_unwatched(&mut self, index: usize) {
+        let watched = &mut self.sources[index];
         if watched.kind == Kind::Stream || !watched.armed || !watched.readiness.is_unwatched() {
             return;
         }
         watched.armed = false;
         let list = watched.shared.lock();
-        if list.find(&self.remote).is_none() {
+        if list.find(self.remote.id).is_none() {
             return;
         }
         self.remote.epoll.delete(watched.fd);
-        let others: Vec<_> = list
-            .iter()
-            .filter(|other| other.worker.id != self.remote.id)
-            .map(|other| (Arc::clone(&other.worker), other.id))
-            .collect();
+        let others: Vec<_> = list.iter().filter(|other| other.worker != self.remote.id).collect();
+        let left_over = !others.is_empty() && poll::is_readable(watched.fd);
         drop(list);
-        if !others.is_empty() && poll::is_readable(watched.fd) {
-            for (worker, id) in others {
-                worker.send(Message::PassTurn(id, Interest::Read));
-            }
+        for other in others.into_iter().filter(|_| left_over) {
+            send(other, Message::PassTurn(other.id, Interest::Accept));
         }
     }
 
@@ -273,35 +260,30 @@ impl Poller {
     /// The use of a stream moved to another worker: stops watching it, unless somebody waits here.
     pub(crate) fn moved(&mut self, id: SourceId) {
         let remote = Arc::clone(&self.remote);
-        let Some(watched) = self.watched(id) else {
+        let Some(watched) = self.watched(id).filter(|watched| watched.readiness.is_unwatched()) else {
             return;
         };
-        if !watched.readiness.is_unwatched() || watched.shared.index_at_home(&remote).is_some() {
-            return;
-        }
         let shared = Arc::clone(&watched.shared);
         let mut list = shared.lock();
-        if list.find(&remote) == Some(id) {
+        if shared.at_home(&remote).is_none() && list.find(remote.id) == Some(id) {
             remote.epoll.delete(watched.fd);
-            list.remove(&remote);
-            drop(list);
-            self.sources.remove(id.index as usize);
+            list.remove(remote.id);
+            self.sources.remove(id.index());
         }
     }
 
     /// The socket object is gone and epoll no longer knows it: frees its place.
     pub(crate) fn closed(&mut self, id: SourceId) {
         if self.watched(id).is_some() {
-            let watched = self.sources.remove(id.index as usize);
+            let watched = self.sources.remove(id.index());
             debug_assert!(watched.readiness.is_unwatched(), "closed by `&mut`, so nobody waits");
         }
     }
 }
 
-fn to_token(id: SourceId) -> u64 {
-    u64::from(id.generation) << 32 | u64::from(id.index)
-}
-
-fn from_token(token: u64) -> SourceId {
-    SourceId { index: token as u32, generation: (token >> 32) as u32 }
+/// Tells another worker about its registration; one that nothing refers to any more has forgotten it.
+fn send(to: Registration, message: Message) {
+    if let Some(worker) = Remote::find(to.worker) {
+        worker.send(message);
+    }
 }

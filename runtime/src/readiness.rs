@@ -20,10 +20,13 @@ pub(crate) const NOBODY: u32 = u32::MAX;
 /// What a coroutine wants to do with a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interest {
-    /// Read, receive or accept.
+    /// Read or receive.
     Read,
     /// Write, send, or finish connecting.
     Write,
+    /// Accept from a listening descriptor. It is watched exactly while somebody waits, and an event wakes one waiter; a
+    /// descriptor whose first wait was of this kind knows no other.
+    Accept,
 }
 
 /// A slot's place in a queue.
@@ -99,82 +102,77 @@ impl Queue {
     }
 }
 
-/// One direction of one source.
-#[derive(Debug)]
-struct Direction {
-    /// Whether an attempt is worthwhile.
-    ready: bool,
-    /// Whether the latched event said more than "data": then a short read proves nothing.
-    special: bool,
-    /// Who is parked.
-    queue: Queue,
-}
-
-impl Direction {
-    const NEW: Direction = Direction { ready: true, special: false, queue: Queue::EMPTY };
-}
+/// Readable (or acceptable).
+const READ_READY: u8 = 1;
+/// Writable.
+const WRITE_READY: u8 = 1 << 1;
+/// An event on the reading side said more than "data": then a short read proves nothing.
+const READ_SPECIAL: u8 = 1 << 2;
+/// The same for writing.
+const WRITE_SPECIAL: u8 = 1 << 3;
 
 /// What one worker knows of one source.
 #[derive(Debug)]
 pub(crate) struct Readiness {
-    /// Reading, receiving, accepting.
-    read: Direction,
-    /// Writing, sending, connecting.
-    write: Direction,
+    /// Who waits to read or accept.
+    readers: Queue,
+    /// Who waits to write.
+    writers: Queue,
+    /// The bits above.
+    bits: u8,
 }
 
 impl Readiness {
     /// Nothing is known yet, so an attempt is worthwhile.
     pub(crate) fn new() -> Readiness {
-        Readiness { read: Direction::NEW, write: Direction::NEW }
+        Readiness { readers: Queue::EMPTY, writers: Queue::EMPTY, bits: READ_READY | WRITE_READY }
     }
 
-    fn direction(&mut self, interest: Interest) -> &mut Direction {
+    fn queue(&mut self, interest: Interest) -> &mut Queue {
         match interest {
-            Interest::Read => &mut self.read,
-            Interest::Write => &mut self.write,
+            Interest::Read | Interest::Accept => &mut self.readers,
+            Interest::Write => &mut self.writers,
         }
     }
 
     /// Whether an attempt is worthwhile.
     #[inline]
     pub(crate) fn is_ready(&self, interest: Interest) -> bool {
-        match interest {
-            Interest::Read => self.read.ready,
-            Interest::Write => self.write.ready,
-        }
+        self.bits & ready_bit(interest) != 0
     }
 
     /// An attempt answered EAGAIN: only a new event makes another worthwhile.
     pub(crate) fn clear(&mut self, interest: Interest) {
-        let direction = self.direction(interest);
-        direction.ready = false;
-        direction.special = false;
+        self.bits &= !(ready_bit(interest) | special_bit(interest));
     }
 
-    /// An attempt took less than it asked for: as [`Readiness::clear`], unless the event said more than "data".
+    /// An attempt took less than it asked for: as [`Readiness::clear`], unless an event said more than "data".
     #[inline]
     pub(crate) fn drained(&mut self, interest: Interest) {
-        let direction = self.direction(interest);
-        direction.ready = direction.special;
+        if self.bits & special_bit(interest) == 0 {
+            self.bits &= !ready_bit(interest);
+        }
     }
 
     /// Latches what an event says.
     pub(crate) fn latch(&mut self, events: u32) {
-        let special = events & (epoll::RDHUP | epoll::HUP | epoll::ERR | epoll::PRI) != 0;
         if events & (epoll::IN | epoll::RDHUP | epoll::HUP | epoll::ERR | epoll::PRI) != 0 {
-            self.read.ready = true;
-            self.read.special |= special;
+            self.bits |= READ_READY;
         }
         if events & (epoll::OUT | epoll::HUP | epoll::ERR) != 0 {
-            self.write.ready = true;
-            self.write.special |= special;
+            self.bits |= WRITE_READY;
+        }
+        if events & (epoll::RDHUP | epoll::HUP | epoll::ERR | epoll::PRI) != 0 {
+            self.bits |= READ_SPECIAL;
+        }
+        if events & (epoll::HUP | epoll::ERR) != 0 {
+            self.bits |= WRITE_SPECIAL;
         }
     }
 
     /// Queues a parked slot: at the front if it had the turn and found nothing, else at the back.
     pub(crate) fn enqueue(&mut self, links: &mut impl Links, interest: Interest, slot: u32, front: bool) {
-        let queue = &mut self.direction(interest).queue;
+        let queue = self.queue(interest);
         if front {
             queue.push_front(links, slot);
         } else {
@@ -184,18 +182,31 @@ impl Readiness {
 
     /// Takes out a slot that timed out or was cancelled.
     pub(crate) fn dequeue(&mut self, links: &mut impl Links, interest: Interest, slot: u32) {
-        self.direction(interest).queue.unlink(links, slot);
+        self.queue(interest).unlink(links, slot);
     }
 
     /// Whose turn it is, if the direction is ready and somebody waits.
     pub(crate) fn next(&mut self, links: &mut impl Links, interest: Interest) -> Option<u32> {
-        let direction = self.direction(interest);
-        if direction.ready { direction.queue.pop(links) } else { None }
+        if self.is_ready(interest) { self.queue(interest).pop(links) } else { None }
     }
 
     /// Whether nobody waits in either direction.
     pub(crate) fn is_unwatched(&self) -> bool {
-        self.read.queue.is_empty() && self.write.queue.is_empty()
+        self.readers.is_empty() && self.writers.is_empty()
+    }
+}
+
+fn ready_bit(interest: Interest) -> u8 {
+    match interest {
+        Interest::Read | Interest::Accept => READ_READY,
+        Interest::Write => WRITE_READY,
+    }
+}
+
+fn special_bit(interest: Interest) -> u8 {
+    match interest {
+        Interest::Read | Interest::Accept => READ_SPECIAL,
+        Interest::Write => WRITE_SPECIAL,
     }
 }
 

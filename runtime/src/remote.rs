@@ -9,22 +9,29 @@
 
 use crate::atomic::{AtomicU32, Ordering};
 use crate::inbox::Inbox;
+use crate::lock::Lock;
 use crate::mail::{Mail, Ticket};
+use crate::once_arc::OnceArc;
 use crate::readiness::Interest;
 use crate::sys::epoll::{self, Epoll};
 use crate::sys::eventfd::EventFd;
 use crossbeam_deque::Injector;
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::io;
+use std::num::NonZeroU32;
 use std::os::fd::{AsFd, AsRawFd};
 use std::panic::Location;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Weak};
 
 /// The token of a worker's own eventfd.
 pub(crate) const NOTIFY_TOKEN: u64 = u64::MAX;
 
 /// A reference to any coroutine.
 pub(crate) type RecordRef = Arc<Record<dyn Body>>;
+
+/// Every worker by name, for those who keep only that.
+static REGISTRY: Lock<BTreeMap<WorkerId, Weak<Remote>>> = Lock::new(BTreeMap::new());
 
 /// What one thread tells a worker.
 #[derive(Debug)]
@@ -39,19 +46,81 @@ pub(crate) enum Message {
     PassTurn(SourceId, Interest),
 }
 
-/// One registration in one worker's poller; a stale one is recognised by its generation.
+/// Names a worker; unique in the process, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct WorkerId(NonZeroU32);
+
+impl WorkerId {
+    /// Ids have 22 bits, so that a registration fits one word.
+    pub(crate) const LAST: u32 = (1 << 22) - 1;
+
+    /// # Panics
+    ///
+    /// Panics after four million workers.
+    fn fresh() -> WorkerId {
+        static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
+        // ORDERING: Relaxed; only uniqueness matters.
+        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        assert!(number <= WorkerId::LAST, "a process may start four million workers in its life");
+        WorkerId::from_number(number).expect("numbers start at 1")
+    }
+
+    pub(crate) fn number(self) -> u32 {
+        self.0.get()
+    }
+
+    pub(crate) fn from_number(number: u32) -> Option<WorkerId> {
+        NonZeroU32::new(number).map(WorkerId)
+    }
+}
+
+/// One registration in one worker's poller; a stale one is recognised by its generation. 42 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SourceId {
     /// Index in the poller's slab.
-    pub(crate) index: u32,
-    /// Which of the sources that lived at this index.
-    pub(crate) generation: u32,
+    index: u32,
+    /// Which of the sources that lived at this index. It comes round after a million, long after the last event in
+    /// flight for the first one.
+    generation: u32,
+}
+
+impl SourceId {
+    /// The largest index: four million sources a worker.
+    pub(crate) const LAST_INDEX: u32 = (1 << 22) - 1;
+
+    const GENERATIONS: u32 = 1 << 20;
+
+    pub(crate) fn new(index: u32, generation: u32) -> SourceId {
+        debug_assert!(index <= SourceId::LAST_INDEX);
+        SourceId { index, generation: generation % SourceId::GENERATIONS }
+    }
+
+    #[inline]
+    pub(crate) fn index(self) -> usize {
+        self.index as usize
+    }
+
+    pub(crate) fn generation(self) -> u32 {
+        self.generation
+    }
+
+    /// In the low 42 bits.
+    pub(crate) fn pack(self) -> u64 {
+        u64::from(self.generation) << 22 | u64::from(self.index)
+    }
+
+    /// What [`SourceId::pack`] made, whatever is above it.
+    #[inline]
+    pub(crate) fn unpack(word: u64) -> SourceId {
+        let index = word as u32 & SourceId::LAST_INDEX;
+        SourceId { index, generation: (word >> 22) as u32 % SourceId::GENERATIONS }
+    }
 }
 
 /// A worker's public half.
 pub(crate) struct Remote {
-    /// Unique in the process, never reused.
-    pub(crate) id: u32,
+    /// Its name.
+    pub(crate) id: WorkerId,
     /// Messages, and the sleep handshake.
     inbox: Inbox<Message>,
     /// Unstarted coroutines given by other threads.
@@ -66,20 +135,25 @@ pub(crate) struct Remote {
 
 impl Remote {
     /// Opens the descriptors of one worker; fails with EMFILE, ENFILE or ENOMEM.
-    pub(crate) fn new() -> io::Result<Remote> {
-        static NEXT_ID: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
+    pub(crate) fn open() -> io::Result<Arc<Remote>> {
         let epoll = Epoll::new()?;
         let eventfd = EventFd::new()?;
         epoll.add(eventfd.as_fd().as_raw_fd(), epoll::IN | epoll::ET, NOTIFY_TOKEN)?;
-        Ok(Remote {
-            // ORDERING: Relaxed; only uniqueness matters.
-            id: NEXT_ID.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
+        let remote = Arc::new(Remote {
+            id: WorkerId::fresh(),
             inbox: Inbox::new(),
             injector: Injector::new(),
             load: AtomicU32::new(0),
             epoll,
             eventfd,
-        })
+        });
+        REGISTRY.lock().insert(remote.id, Arc::downgrade(&remote));
+        Ok(remote)
+    }
+
+    /// The worker of this name, if anything still refers to it.
+    pub(crate) fn find(id: WorkerId) -> Option<Arc<Remote>> {
+        REGISTRY.lock().get(&id).and_then(Weak::upgrade)
     }
 
     /// Sends a message and, if the worker sleeps, interrupts it.
@@ -124,6 +198,12 @@ impl Remote {
     }
 }
 
+impl Drop for Remote {
+    fn drop(&mut self) {
+        REGISTRY.lock().remove(&self.id);
+    }
+}
+
 impl std::fmt::Debug for Remote {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Remote").field("id", &self.id).finish_non_exhaustive()
@@ -154,7 +234,7 @@ pub(crate) struct Record<B: ?Sized> {
     /// Letters from other threads.
     mail: Mail,
     /// The owner worker, once started.
-    home: OnceLock<Arc<Remote>>,
+    home: OnceArc<Remote>,
     /// The slot, once started; owner only.
     slot: AtomicU32,
     /// Bytes of stack asked for; 0 for the worker's default.
@@ -173,7 +253,7 @@ impl<B> Record<B> {
     pub(crate) fn new(origin: Origin, body: B) -> Record<B> {
         Record {
             mail: Mail::new(),
-            home: OnceLock::new(),
+            home: OnceArc::new(),
             slot: AtomicU32::new(u32::MAX),
             stack_size: origin.stack_size,
             id: origin.id,
@@ -187,7 +267,7 @@ impl<B> Record<B> {
 impl<B: ?Sized> Record<B> {
     /// Owner only, at the first run; gives what was posted before. See invariant 1.
     pub(crate) fn settle(&self, home: &Arc<Remote>, slot: u32) -> crate::mail::Letters {
-        let _ = self.home.set(Arc::clone(home));
+        self.home.set(Arc::clone(home));
         self.set_slot(slot);
         self.mail.start()
     }

@@ -112,7 +112,7 @@ fn make_fleet(builder: &Builder) -> io::Result<Arc<Fleet>> {
     if builder.workers == 0 {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a runtime needs at least one worker"));
     }
-    let workers: io::Result<Box<[_]>> = (0..builder.workers).map(|_| Remote::new().map(Arc::new)).collect();
+    let workers: io::Result<Box<[_]>> = (0..builder.workers).map(|_| Remote::open()).collect();
     fault::install(overflow::explain);
     Ok(Arc::new(Fleet::new(workers?, builder.shutdown_timeout)))
 }

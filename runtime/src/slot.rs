@@ -103,6 +103,10 @@ pub(crate) struct Life {
     pub(crate) ticket: Ticket,
     /// Whether that wait was ended before its park: then there is none.
     pub(crate) woken: bool,
+    /// Whether a cancellation is unwinding it.
+    pub(crate) unwinding: bool,
+    /// How deep it is in `no_park`.
+    pub(crate) no_park: u8,
 }
 
 impl Life {
@@ -113,6 +117,8 @@ impl Life {
             cancelled: false,
             ticket: Ticket::default(),
             woken: false,
+            unwinding: false,
+            no_park: 0,
         }
     }
 
@@ -163,8 +169,8 @@ pub(crate) struct Slot {
     pub(crate) record: RecordRef,
     /// The way back to the worker.
     pub(crate) suspender: Suspender,
-    /// An address in the frame that suspended last.
-    pub(crate) stack_mark: usize,
+    /// Bytes from the stack's top to the frame that suspended last.
+    pub(crate) depth: u32,
     /// See the state table.
     pub(crate) life: Life,
     /// Its place among the waiters of `source`.
@@ -173,10 +179,6 @@ pub(crate) struct Slot {
     pub(crate) source: u32,
     /// Its deadline in the timer wheel.
     pub(crate) timer: Option<TimerKey>,
-    /// How deep it is in `no_park`.
-    pub(crate) no_park: u16,
-    /// Whether a cancellation is unwinding it.
-    pub(crate) unwinding: bool,
 }
 
 impl Slot {
@@ -186,13 +188,11 @@ impl Slot {
             stack,
             record,
             suspender: Suspender::NONE,
-            stack_mark: 0,
+            depth: 0,
             life: Life::new(),
             link: Link::NONE,
             source: u32::MAX,
             timer: None,
-            no_park: 0,
-            unwinding: false,
         }
     }
 }
@@ -269,6 +269,11 @@ impl Links for Slots {
 #[cfg(all(test, not(dormouse_loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_pays_96_bytes() {
+        assert_eq!(size_of::<Slot>(), 96);
+    }
     use Event::{Cancel, SourceReady, Timeout, Unpark, Wake};
     use Outcome::{Cancelled, TimedOut, Woken};
 

@@ -5,15 +5,16 @@
 //!
 //! Invariant 1: the list says which pollers know the descriptor; it and they change together under the list's lock,
 //! except that a close empties the list first and tells the pollers after.
-//! Invariant 2: if `home` names worker W, W has a registration, and only W removes it: so W may use it without a lock.
+//! Invariant 2: if `home` names worker W, W has a registration, and while the socket object lives only W removes it: so
+//! W may use it without a lock.
 //! Invariant 3: a stream has one home. Others keep a registration only while somebody waits there.
+//!
+//! Nearly every socket is used on one worker for its whole life, so its one registration is the word `home` and nothing
+//! else: 40 bytes a connection with the counts.
 
-#![allow(unsafe_code)]
-
-use crate::atomic::{AtomicPtr, AtomicU64, Ordering};
-use crate::lock::Lock;
-use crate::remote::{Remote, SourceId};
-use std::sync::Arc;
+use crate::atomic::{AtomicU64, Ordering};
+use crate::lock::{Guard, Lock};
+use crate::remote::{Remote, SourceId, WorkerId};
 
 /// How a source is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,145 +26,150 @@ pub(crate) enum Kind {
 }
 
 /// One worker's registration.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Registration {
     /// The worker whose poller knows the descriptor.
-    pub(crate) worker: Arc<Remote>,
+    pub(crate) worker: WorkerId,
     /// Where, in that poller.
     pub(crate) id: SourceId,
+}
+
+impl Registration {
+    /// Not zero, since worker ids start at 1.
+    fn pack(self) -> u64 {
+        u64::from(self.worker.number()) << 42 | self.id.pack()
+    }
+
+    fn unpack(word: u64) -> Option<Registration> {
+        let worker = WorkerId::from_number((word >> 42) as u32)?;
+        Some(Registration { worker, id: SourceId::unpack(word) })
+    }
 }
 
 /// The registrations of one socket object.
 #[derive(Debug)]
 pub(crate) struct Registrations {
-    /// `worker id << 32 | index` of the home; 0 for none (worker ids start at 1).
+    /// The home's registration, packed; 0 for none. Written under the lock.
     home: AtomicU64,
-    /// All of them; nearly always one.
-    list: Lock<List>,
-}
-
-/// One registration in place, more on the heap.
-#[derive(Debug, Default)]
-pub(crate) struct List {
-    /// The first one.
-    first: Option<Registration>,
-    /// The others. A box of a vector is one word, and hardly any source has one.
+    /// All others. A box of a vector is one word, and hardly any source has one.
     #[allow(clippy::box_collection)]
-    more: Option<Box<Vec<Registration>>>,
-}
-
-impl List {
-    pub(crate) fn add(&mut self, registration: Registration) {
-        if self.first.is_none() {
-            self.first = Some(registration);
-        } else {
-            self.more.get_or_insert_default().push(registration);
-        }
-    }
-
-    pub(crate) fn find(&self, worker: &Remote) -> Option<SourceId> {
-        self.iter().find(|own| own.worker.id == worker.id).map(|own| own.id)
-    }
-
-    /// Removes the worker's registration, if there is one.
-    pub(crate) fn remove(&mut self, worker: &Remote) {
-        if self.first.as_ref().is_some_and(|first| first.worker.id == worker.id) {
-            self.first = self.more.as_mut().and_then(|more| more.pop());
-        } else if let Some(more) = &mut self.more {
-            more.retain(|other| other.worker.id != worker.id);
-        }
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Registration> {
-        self.first.iter().chain(self.more.iter().flat_map(|more| more.iter()))
-    }
+    others: Lock<Option<Box<Vec<Registration>>>>,
 }
 
 impl Registrations {
-    fn new() -> Registrations {
-        Registrations { home: AtomicU64::new(0), list: Lock::new(List::default()) }
+    pub(crate) fn new() -> Registrations {
+        Registrations { home: AtomicU64::new(0), others: Lock::new(None) }
     }
 
-    /// The index of `worker`'s registration, if `worker` is the home.
+    /// The registration of `worker`, if it is the home.
     #[inline]
-    pub(crate) fn index_at_home(&self, worker: &Remote) -> Option<u32> {
+    pub(crate) fn at_home(&self, worker: &Remote) -> Option<SourceId> {
         // ORDERING: Relaxed; a worker finds its own id only if it stored it itself (invariant 2).
-        let home = self.home.load(Ordering::Relaxed);
-        (home >> 32 == u64::from(worker.id)).then_some(home as u32)
+        let home = Registration::unpack(self.home.load(Ordering::Relaxed))?;
+        (home.worker == worker.id).then_some(home.id)
     }
 
-    /// Names the home; only `worker` itself calls this, holding the list's lock. Gives the previous home's id.
-    pub(crate) fn settle(&self, worker: &Remote, id: SourceId) -> u32 {
-        let home = u64::from(worker.id) << 32 | u64::from(id.index);
-        // ORDERING: Relaxed; see `index_at_home`. Other workers decide under the lock.
-        let before = self.home.load(Ordering::Relaxed);
-        // ORDERING: Relaxed; as above.
-        self.home.store(home, Ordering::Relaxed);
-        (before >> 32) as u32
-    }
-
-    /// The list, to be changed together with a poller.
-    pub(crate) fn lock(&self) -> crate::lock::Guard<'_, List> {
-        self.list.lock()
+    /// The list, to be read and changed together with a poller.
+    pub(crate) fn lock(&self) -> List<'_> {
+        List { home: &self.home, others: self.others.lock() }
     }
 }
 
-/// A pointer to registrations that are allocated at the first park, so that a socket that never parks costs nothing.
-pub(crate) struct LazyRegistrations {
-    /// Null, or an `Arc` turned raw that this value owns.
-    shared: AtomicPtr<Registrations>,
+/// The list of registrations, locked.
+pub(crate) struct List<'a> {
+    /// The home's word.
+    home: &'a AtomicU64,
+    /// The others.
+    others: Guard<'a, Option<Box<Vec<Registration>>>>,
 }
 
-impl LazyRegistrations {
-    #[cfg(not(dormouse_loom))]
-    pub(crate) const fn new() -> LazyRegistrations {
-        LazyRegistrations { shared: AtomicPtr::new(std::ptr::null_mut()) }
+impl List<'_> {
+    /// The home's registration.
+    fn home(&self) -> Option<Registration> {
+        // ORDERING: Relaxed; written under the lock that is held.
+        Registration::unpack(self.home.load(Ordering::Relaxed))
     }
 
-    #[inline]
-    pub(crate) fn get(&self) -> Option<&Registrations> {
-        // ORDERING: Acquire; pairs with the Release exchange in `get_or_init`.
-        let shared = self.shared.load(Ordering::Acquire);
-        // SAFETY: null, or a pointer that this value keeps alive for as long as it is borrowed.
-        unsafe { shared.as_ref() }
+    fn set_home(&self, home: Option<Registration>) {
+        // ORDERING: Relaxed; others read it under the lock, and only the worker it names without.
+        self.home.store(home.map_or(0, Registration::pack), Ordering::Relaxed);
     }
 
-    /// A counted reference, allocated if this is the first use.
-    pub(crate) fn get_or_init(&self) -> Arc<Registrations> {
-        if self.get().is_none() {
-            let fresh = Arc::into_raw(Arc::new(Registrations::new())).cast_mut();
-            let null = std::ptr::null_mut();
-            // ORDERING: Release publishes the new value to `get`'s Acquire; a failure is followed by `get`'s load.
-            if self.shared.compare_exchange(null, fresh, Ordering::Release, Ordering::Relaxed).is_err() {
-                // SAFETY: made by `into_raw` above, and not published.
-                drop(unsafe { Arc::from_raw(fresh) });
-            }
+    /// Makes `registration` the home; gives the one that was. Only the worker it names calls this.
+    pub(crate) fn settle(&mut self, registration: Registration) -> Option<Registration> {
+        let before = self.home().filter(|before| before.worker != registration.worker);
+        self.remove(registration.worker);
+        if let Some(before) = before {
+            self.others.get_or_insert_default().push(before);
         }
-        // ORDERING: Acquire; as in `get`.
-        let shared = self.shared.load(Ordering::Acquire);
-        // SAFETY: not null any more; the pointer came from `Arc::into_raw` and this value owns one count of it.
-        unsafe { Arc::increment_strong_count(shared) };
-        // SAFETY: takes the count added above.
-        unsafe { Arc::from_raw(shared) }
+        self.set_home(Some(registration));
+        before
     }
 
-    /// Takes the reference out, leaving a value that is as new.
-    pub(crate) fn take(&mut self) -> Option<Arc<Registrations>> {
-        // ORDERING: Relaxed; `&mut self`, so no other thread is there. Whoever sent us `self` published it.
-        let shared = self.shared.swap(std::ptr::null_mut(), Ordering::Relaxed);
-        // SAFETY: the pointer came from `Arc::into_raw`, and its count was this value's.
-        (!shared.is_null()).then(|| unsafe { Arc::from_raw(shared) })
+    /// The worker's registration.
+    pub(crate) fn find(&self, worker: WorkerId) -> Option<SourceId> {
+        self.iter().find(|own| own.worker == worker).map(|own| own.id)
+    }
+
+    /// Removes the worker's registration, if there is one.
+    pub(crate) fn remove(&mut self, worker: WorkerId) {
+        if self.home().is_some_and(|home| home.worker == worker) {
+            self.set_home(None);
+        }
+        if let Some(others) = &mut *self.others {
+            others.retain(|other| other.worker != worker);
+        }
+    }
+
+    /// Removes and gives all.
+    pub(crate) fn clear(&mut self) -> Vec<Registration> {
+        let all = self.iter().collect();
+        self.set_home(None);
+        *self.others = None;
+        all
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Registration> {
+        self.home().into_iter().chain(self.others.iter().flat_map(|others| others.iter().copied()))
     }
 }
 
-impl Drop for LazyRegistrations {
-    fn drop(&mut self) {
-        drop(self.take());
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl std::fmt::Debug for LazyRegistrations {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.get().fmt(f)
+    fn registration(worker: u32, index: u32) -> Registration {
+        Registration { worker: WorkerId::from_number(worker).unwrap(), id: SourceId::new(index, 7) }
+    }
+
+    #[test]
+    fn a_registration_fits_a_word_and_comes_back() {
+        for (worker, index) in [(1, 0), (WorkerId::LAST, SourceId::LAST_INDEX)] {
+            let registration = registration(worker, index);
+            assert_eq!(Registration::unpack(registration.pack()), Some(registration));
+        }
+        assert_eq!(Registration::unpack(0), None);
+    }
+
+    #[test]
+    fn the_last_to_settle_is_the_home_and_nobody_is_listed_twice() {
+        let registrations = Registrations::new();
+        let (a, b) = (registration(1, 5), registration(2, 6));
+        let mut list = registrations.lock();
+        assert_eq!(list.settle(a), None);
+        assert_eq!(list.settle(a), None);
+        assert_eq!(list.settle(b), Some(a));
+        assert_eq!(list.iter().collect::<Vec<_>>(), [b, a]);
+        assert_eq!(list.settle(a), Some(b));
+        assert_eq!(list.iter().collect::<Vec<_>>(), [a, b]);
+        list.remove(b.worker);
+        assert_eq!((list.find(a.worker), list.find(b.worker)), (Some(a.id), None));
+        assert_eq!(list.clear(), [a]);
+        assert_eq!(list.iter().count(), 0);
+    }
+
+    #[test]
+    fn a_connection_pays_24_bytes() {
+        assert_eq!(size_of::<Registrations>(), 24);
     }
 }

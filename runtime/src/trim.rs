@@ -115,7 +115,7 @@ impl Trim {
     fn suspended_at(&mut self, slots: &Slots, index: u32) -> Option<(Extent, usize)> {
         let slot = slots.get(index)?;
         if matches!(slot.life.state, State::Parked { .. }) {
-            return Some((slot.stack, slot.stack_mark));
+            return Some((slot.stack, slot.stack.at_depth(slot.depth)));
         }
         self.ran(index);
         None

@@ -4,9 +4,10 @@
 //! "an fd can become ready", never what a socket is; the retry loop is the caller's.
 
 use crate::current;
+use crate::once_arc::OnceArc;
 use crate::park::{self, Parked};
-use crate::remote::{Message, SourceId};
-use crate::source::{Kind, LazyRegistrations};
+use crate::remote::{Message, Remote, SourceId};
+use crate::source::{Kind, Registration, Registrations};
 use crate::sys::poll;
 use crate::worker::Worker;
 use std::io;
@@ -42,7 +43,7 @@ pub use crate::readiness::Interest;
 /// # fn main() -> Result<()> {
 /// let (ours, theirs) = UnixStream::pair()?;
 /// ours.set_nonblocking(true)?;
-/// let mut source = Source::stream();
+/// let mut source = Source::new();
 /// std::io::Write::write_all(&mut &theirs, b"hello")?;
 /// assert_eq!(read(&ours, &source, &mut [0; 16])?, 5);
 /// source.deregister(ours.as_fd(), false);
@@ -52,20 +53,14 @@ pub use crate::readiness::Interest;
 #[derive(Debug)]
 pub struct Source {
     /// The registrations, once there are any.
-    registrations: LazyRegistrations,
-    /// How it is watched.
-    kind: Kind,
+    registrations: OnceArc<Registrations>,
 }
 
 impl Source {
-    /// For a descriptor that data moves through: both directions, edge-triggered, registered once per worker.
-    pub const fn stream() -> Source {
-        Source { registrations: LazyRegistrations::new(), kind: Kind::Stream }
-    }
-
-    /// For a listening descriptor: watched exactly while somebody waits, one waiter woken for each event.
-    pub const fn acceptor() -> Source {
-        Source { registrations: LazyRegistrations::new(), kind: Kind::Acceptor }
+    /// For a descriptor nobody has waited for yet. One that data moves through is registered once per worker, in both
+    /// directions and edge-triggered; for a listening one see [`Interest::Accept`].
+    pub const fn new() -> Source {
+        Source { registrations: OnceArc::new() }
     }
 
     /// Whether an attempt is worthwhile: `false` if one is known to answer EWOULDBLOCK, because the last one on this
@@ -76,8 +71,8 @@ impl Source {
             return true;
         };
         current::with_coroutine(|worker| {
-            let home = worker.and_then(|worker| Some((worker, registrations.index_at_home(&worker.remote)?)));
-            home.is_none_or(|(worker, index)| worker.with_poller(|poller| poller.is_ready(index, interest)))
+            let home = worker.and_then(|worker| Some((worker, registrations.at_home(&worker.remote)?)));
+            home.is_none_or(|(worker, id)| worker.with_poller(|poller| poller.is_ready(id, interest)))
         })
     }
 
@@ -92,9 +87,9 @@ impl Source {
         };
         current::with_coroutine(|worker| {
             if let Some(worker) = worker
-                && let Some(index) = registrations.index_at_home(&worker.remote)
+                && let Some(id) = registrations.at_home(&worker.remote)
             {
-                worker.with_poller(|poller| poller.drained(index, interest));
+                worker.with_poller(|poller| poller.drained(id, interest));
             }
         });
     }
@@ -142,19 +137,22 @@ impl Source {
         deadline: Option<Instant>,
         had_turn: bool,
     ) -> io::Result<Turn<'_>> {
-        let id = self.register(worker, fd)?;
+        let id = self.register(worker, fd, interest)?;
         match park::park_on_source(worker, id, interest, had_turn, deadline)? {
             Parked::Woken => Ok(Turn::at(id, interest)),
             Parked::TimedOut => Err(timed_out()),
         }
     }
 
-    fn register(&self, worker: &Worker, fd: BorrowedFd<'_>) -> io::Result<SourceId> {
-        let home = self.registrations.get().and_then(|own| own.index_at_home(&worker.remote));
-        worker.with_poller(|poller| match home {
-            Some(index) => Ok(poller.id_at(index)),
-            None => poller.register(&self.registrations, self.kind, fd),
-        })
+    fn register(&self, worker: &Worker, fd: BorrowedFd<'_>, interest: Interest) -> io::Result<SourceId> {
+        let kind = match interest {
+            Interest::Read | Interest::Write => Kind::Stream,
+            Interest::Accept => Kind::Acceptor,
+        };
+        match self.registrations.get().and_then(|own| own.at_home(&worker.remote)) {
+            Some(id) => Ok(id),
+            None => worker.with_poller(|poller| poller.register(&self.registrations, kind, fd)),
+        }
     }
 
     /// Ends all registrations. To be called before the descriptor is closed or leaves the object it belongs to.
@@ -165,18 +163,32 @@ impl Source {
         let Some(registrations) = self.registrations.take() else {
             return;
         };
-        let list = std::mem::take(&mut *registrations.lock());
-        for registration in list.iter() {
-            if !sole {
-                registration.worker.epoll.delete(fd.as_raw_fd());
-            }
-            current::with_worker(|worker| match worker {
-                Some(worker) if worker.remote.id == registration.worker.id => {
-                    worker.with_poller(|poller| poller.closed(registration.id));
-                }
-                _ => registration.worker.send(Message::SourceClosed(registration.id)),
-            });
+        let all = registrations.lock().clear();
+        for registration in all {
+            current::with_worker(|worker| end(worker, registration, fd, sole));
         }
+    }
+}
+
+/// Ends one registration: here at once, elsewhere by a message.
+fn end(here: Option<&Worker>, registration: Registration, fd: BorrowedFd<'_>, sole: bool) {
+    let here = here.filter(|worker| worker.remote.id == registration.worker);
+    let elsewhere = if here.is_none() { Remote::find(registration.worker) } else { None };
+    let Some(remote) = here.map(|worker| &worker.remote).or(elsewhere.as_ref()) else {
+        return;
+    };
+    if !sole {
+        remote.epoll.delete(fd.as_raw_fd());
+    }
+    match here {
+        Some(worker) => worker.with_poller(|poller| poller.closed(registration.id)),
+        None => remote.send(Message::SourceClosed(registration.id)),
+    }
+}
+
+impl Default for Source {
+    fn default() -> Source {
+        Source::new()
     }
 }
 
@@ -186,7 +198,7 @@ fn wait_on_thread<'a>(fd: BorrowedFd<'_>, interest: Interest, deadline: Option<I
         return Err(timed_out());
     }
     let events = match interest {
-        Interest::Read => poll::READ,
+        Interest::Read | Interest::Accept => poll::READ,
         Interest::Write => poll::WRITE,
     };
     poll::wait(fd, events, left)?;

@@ -314,7 +314,7 @@ impl Worker {
         } else {
             let slot = &mut self.slots.borrow_mut()[index];
             slot.coroutine = Some(coroutine);
-            slot.stack_mark = self.stack_mark.get();
+            slot.depth = slot.stack.depth_of(self.stack_mark.get());
         }
     }
 
@@ -398,7 +398,7 @@ impl Worker {
         if self.suspended_unwinding.get() == 0 {
             std::thread::panicking()
         } else {
-            self.with_running(|slot| slot.unwinding)
+            self.with_running(|slot| slot.life.unwinding)
         }
     }
 
@@ -472,7 +472,7 @@ impl Worker {
         {
             let mut slots = self.slots.borrow_mut();
             self.poller.borrow_mut().enqueue(&mut *slots, id, interest, index, front)?;
-            slots[index].source = id.index;
+            slots[index].source = id.index() as u32;
         }
         Ok(self.park(Awaited::Source(interest), deadline, shielded))
     }

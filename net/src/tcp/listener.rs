@@ -138,7 +138,7 @@ impl TcpListener {
     /// # }
     /// ```
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let accepted = self.socket.retry(Interest::Read, |fd| {
+        let accepted = self.socket.retry(Interest::Accept, |fd| {
             self.socket.keep_nonblocking()?;
             connection::accept(fd)
         });

@@ -121,6 +121,17 @@ impl Extent {
         self.limit() + self.size()
     }
 
+    /// Bytes from the top down to `address`, which lies in this stack.
+    #[inline]
+    pub(crate) fn depth_of(self, address: usize) -> u32 {
+        (self.top() - address) as u32
+    }
+
+    /// The address that is `depth` bytes below the top.
+    pub(crate) fn at_depth(self, depth: u32) -> usize {
+        self.top() - depth as usize
+    }
+
     /// Whether `address` lies in this stack, guard included. Arithmetic only: for use in a signal handler.
     #[inline]
     pub(crate) fn covers(self, address: usize) -> bool {
@@ -159,10 +170,6 @@ impl Extent {
         debug_assert!(self.covers(sp), "stack pointer {sp:#x} is not in {self:?}");
         let needed = (sp - TRIM_MARGIN) & !(mmap::page_size() - 1);
         self.limit()..needed.max(self.limit())
-    }
-
-    fn range(self) -> Range<usize> {
-        self.limit()..self.top()
     }
 }
 
@@ -228,15 +235,6 @@ pub(crate) unsafe fn trim_each(suspended: impl IntoIterator<Item = (Extent, usiz
     let ranges = suspended.into_iter().map(|(extent, sp)| extent.below(sp));
     // SAFETY: below a suspended coroutine's stack pointer, less the margin, nothing is live.
     unsafe { discard_ranges(ranges.filter(|range| !range.is_empty())) }
-}
-
-/// [`trim_each`] for one stack.
-///
-/// # Safety
-/// That of [`trim_each`].
-pub(crate) unsafe fn trim_below(extent: Extent, sp: usize) -> usize {
-    // SAFETY: the caller's promise is the one asked for.
-    unsafe { trim_each([(extent, sp)]) }
 }
 
 /// Gives all memory of `stacks` back, with one range for each run of neighbours: a discard passes over guards.

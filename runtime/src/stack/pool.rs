@@ -43,6 +43,7 @@ impl Default for PoolConfig {
 }
 
 /// The state of a pool, in stacks and bytes.
+#[cfg(test)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Counters {
     /// Bytes of address space in its slabs.
@@ -186,6 +187,7 @@ impl Pool {
     }
 
     /// The present state; walks the slabs.
+    #[cfg(test)]
     pub(crate) fn counters(&self) -> Counters {
         let places: usize = self.slabs.iter().map(Slab::places).sum();
         let taken: usize = self.slabs.iter().map(Slab::out).sum();

@@ -4,7 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::pool::{Counters, Pool, PoolConfig};
+use super::pool::{Pool, PoolConfig};
 use super::slab::GuardKind;
 use super::{Stack, size_for};
 use std::io;
@@ -97,10 +97,5 @@ impl Stacks {
     /// Bytes of every guard, rounded up to pages.
     pub(crate) fn guard_size(&self) -> usize {
         self.pools[0].guard_size()
-    }
-
-    /// The state of each pool.
-    pub(crate) fn counters(&self) -> impl Iterator<Item = Counters> + '_ {
-        self.pools.iter().map(Pool::counters)
     }
 }

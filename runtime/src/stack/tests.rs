@@ -456,7 +456,7 @@ fn a_coroutine_runs_dives_is_trimmed_and_goes_on() {
     let CoroutineResult::Yield(sp) = coroutine.resume(()) else { panic!("it suspends once") };
     let deep = extent.high_water().unwrap();
     // SAFETY: the coroutine is suspended, at `sp`.
-    assert_eq!(unsafe { trim_below(extent, sp) }, 1);
+    assert_eq!(unsafe { trim_each([(extent, sp)]) }, 1);
     let trimmed = extent.high_water().unwrap();
     let CoroutineResult::Return(shallow) = coroutine.resume(()) else { panic!("it returns") };
     assert!(
@@ -481,7 +481,7 @@ fn trim_stops_at_the_page_needed_and_at_the_limit() {
     ] {
         write_all(&stack, pool.guard_size());
         // SAFETY: no coroutine is on the stack at all.
-        unsafe { trim_below(stack.extent(), sp) };
+        unsafe { trim_each([(stack.extent(), sp)]) };
         assert_eq!(stack.high_water().unwrap(), left, "sp at top - {:#x}", stack.top() - sp);
     }
     assert_eq!(stack.below(stack.limit() + 8), stack.limit()..stack.limit());

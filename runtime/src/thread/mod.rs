@@ -196,14 +196,14 @@ struct NoPark;
 
 impl NoPark {
     fn begin() -> NoPark {
-        NoPark::change(|depth| depth + 1);
+        NoPark::change(|depth| depth.checked_add(1).expect("no_park is nested 255 deep"));
         NoPark
     }
 
-    fn change(f: impl FnOnce(u16) -> u16) {
+    fn change(f: impl FnOnce(u8) -> u8) {
         current::with_coroutine(|worker| {
             if let Some(worker) = worker {
-                worker.with_running(|slot| slot.no_park = f(slot.no_park));
+                worker.with_running(|slot| slot.life.no_park = f(slot.life.no_park));
             }
         });
     }

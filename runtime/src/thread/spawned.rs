@@ -11,7 +11,7 @@
 #![allow(unsafe_code)]
 
 use crate::cancel::{self, Point};
-use crate::lock::Lock;
+use crate::lock::{Guard, Lock};
 use crate::remote::{Body, Start};
 use crate::waiter::{Wait, Waiter};
 use std::any::Any;
@@ -31,10 +31,10 @@ enum Stage<F, T> {
 }
 
 /// Where the join stands.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Join {
-    /// Not finished; whoever joins, if somebody does. Boxed, since hardly anybody does.
-    Pending(Option<Box<Waiter>>),
+    /// Not finished; a handle exists.
+    Pending,
     /// Not finished, and the handle is gone.
     Detached,
     /// Finished; the result is in the stage.
@@ -47,8 +47,10 @@ enum Join {
 pub(crate) struct Spawned<F, T> {
     /// See invariants 1 and 2.
     stage: UnsafeCell<ManuallyDrop<Stage<F, T>>>,
-    /// Who may touch the stage, and who waits.
+    /// Who may touch the stage.
     join: Lock<Join>,
+    /// Whoever joins, if somebody does; boxed, since hardly anybody does. Touched under the lock of `join` only.
+    joiner: UnsafeCell<Option<Box<Waiter>>>,
 }
 
 // SAFETY: invariant 1 lets one thread at a time touch the stage, and invariant 2 lets it be the one that may: a `Send`
@@ -62,7 +64,8 @@ impl<F: FnOnce() -> T, T> Spawned<F, T> {
     pub(crate) fn new(closure: F) -> Spawned<F, T> {
         Spawned {
             stage: UnsafeCell::new(ManuallyDrop::new(Stage::Closure(closure))),
-            join: Lock::new(Join::Pending(None)),
+            join: Lock::new(Join::Pending),
+            joiner: UnsafeCell::new(None),
         }
     }
 
@@ -77,16 +80,23 @@ impl<F: FnOnce() -> T, T> Spawned<F, T> {
         std::mem::replace(&mut **stage, Stage::Empty)
     }
 
+    /// Exchanges the joiner.
+    fn swap_joiner(&self, _held: &mut Guard<'_, Join>, joiner: Option<Box<Waiter>>) -> Option<Box<Waiter>> {
+        // SAFETY: the lock is held, as the guard of this very body's lock shows; nobody keeps a reference.
+        std::mem::replace(unsafe { &mut *self.joiner.get() }, joiner)
+    }
+
     /// Leaves the result for whoever joins, or drops it here if nobody can.
     fn finish(&self, result: thread::Result<T>) {
         let mut join = self.join.lock();
         match std::mem::replace(&mut *join, Join::Done) {
-            Join::Pending(waiter) => {
+            Join::Pending => {
                 // SAFETY: invariant 1; the join word said `Pending` until this lock was taken, and it is still held.
                 let stage = unsafe { &mut *self.stage.get() };
                 **stage = Stage::Result(result);
+                let joiner = self.swap_joiner(&mut join, None);
                 drop(join);
-                waiter.into_iter().for_each(|waiter| waiter.wake());
+                joiner.into_iter().for_each(|joiner| joiner.wake());
             }
             Join::Detached | Join::Done | Join::Taken => {
                 *join = Join::Taken;
@@ -155,8 +165,9 @@ impl<F: FnOnce() -> T, T> Output<T> for Spawned<F, T> {
                 }
                 _ => {
                     let wait = Wait::begin();
-                    *join = Join::Pending(Some(Box::new(wait.waiter())));
+                    let before = self.swap_joiner(&mut join, Some(Box::new(wait.waiter())));
                     drop(join);
+                    drop(before);
                     wait.park(None, Point::Cancellable);
                 }
             }
@@ -170,7 +181,12 @@ impl<F: FnOnce() -> T, T> Output<T> for Spawned<F, T> {
     fn detach(&self) {
         let mut join = self.join.lock();
         match *join {
-            Join::Pending(_) => *join = Join::Detached,
+            Join::Pending => {
+                *join = Join::Detached;
+                let joiner = self.swap_joiner(&mut join, None);
+                drop(join);
+                drop(joiner);
+            }
             Join::Done => {
                 *join = Join::Taken;
                 // SAFETY: invariant 1; the lock told us that it is done, and the handle is the only one.

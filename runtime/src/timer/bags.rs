@@ -3,7 +3,9 @@
 //! Owns the table and its unused chunks. Must never know a wheel, the present, or what a key means. A bag is some full
 //! chunks of `CHUNK` entries and a last one that takes and gives; removing moves the bag's last entry into the hole:
 //!
-//!     bag.last -> [e e e . . .] -> [e e e e e e] -> [e e e e e e]      -> is chunk_links
+//! ```text
+//! bag.last -> [e e e . . .] -> [e e e e e e] -> [e e e e e e]      -> is chunk_links
+//! ```
 //!
 //! # Invariants
 //!

@@ -1,0 +1,91 @@
+//! A counted reference that is set once, in one word.
+//!
+//! `OnceLock<Arc<T>>` would do, in two words; every connection pays for each.
+//!
+//! Invariant 1: the pointer is null, or came from `Arc::into_raw` and this value owns one count of it.
+//! Invariant 2: once set it does not change until `take`, which needs `&mut`.
+
+#![allow(unsafe_code)]
+
+use crate::atomic::{AtomicPtr, Ordering};
+use std::sync::Arc;
+
+/// See the heading.
+pub(crate) struct OnceArc<T> {
+    /// Invariants 1 and 2.
+    pointer: AtomicPtr<T>,
+}
+
+impl<T> OnceArc<T> {
+    pub(crate) const fn new() -> OnceArc<T> {
+        OnceArc { pointer: AtomicPtr::new(std::ptr::null_mut()) }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> Option<&T> {
+        // ORDERING: Acquire; pairs with the Release exchange in `set`.
+        let pointer = self.pointer.load(Ordering::Acquire);
+        // SAFETY: invariants 1 and 2: null, or kept alive by this value for as long as it is borrowed.
+        unsafe { pointer.as_ref() }
+    }
+
+    /// Sets it, unless it is set already.
+    pub(crate) fn set(&self, value: Arc<T>) {
+        let fresh = Arc::into_raw(value).cast_mut();
+        let null = std::ptr::null_mut();
+        // ORDERING: Release publishes the value to the Acquire loads; a failure publishes nothing.
+        if self.pointer.compare_exchange(null, fresh, Ordering::Release, Ordering::Relaxed).is_err() {
+            // SAFETY: made by `into_raw` above, and not published.
+            drop(unsafe { Arc::from_raw(fresh) });
+        }
+    }
+
+    /// A count of its own, if it is set.
+    pub(crate) fn share(&self) -> Option<Arc<T>> {
+        let pointer: *const T = self.get()?;
+        // SAFETY: invariant 1.
+        unsafe { Arc::increment_strong_count(pointer) };
+        // SAFETY: takes the count added above.
+        Some(unsafe { Arc::from_raw(pointer) })
+    }
+
+    /// Takes it out; the value is as new.
+    pub(crate) fn take(&mut self) -> Option<Arc<T>> {
+        // ORDERING: Relaxed; `&mut self`, so no other thread is there. Whoever sent us `self` published it.
+        let pointer = self.pointer.swap(std::ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: invariant 1; the count is the caller's now.
+        (!pointer.is_null()).then(|| unsafe { Arc::from_raw(pointer) })
+    }
+}
+
+impl<T> Drop for OnceArc<T> {
+    fn drop(&mut self) {
+        drop(self.take());
+    }
+}
+
+impl<T: std::fmt::Debug> std::fmt::Debug for OnceArc<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_value_stays_and_no_count_is_lost() {
+        let (first, second) = (Arc::new(1), Arc::new(2));
+        let mut once = OnceArc::new();
+        assert!(once.get().is_none() && once.share().is_none());
+        once.set(Arc::clone(&first));
+        once.set(Arc::clone(&second));
+        assert_eq!((once.get(), Arc::strong_count(&first), Arc::strong_count(&second)), (Some(&1), 2, 1));
+        assert_eq!(once.share().map(|shared| Arc::strong_count(&shared)), Some(3));
+        assert_eq!(once.take().as_deref(), Some(&1));
+        assert!(once.get().is_none());
+        drop(once);
+        assert_eq!(Arc::strong_count(&first), 1);
+    }
+}
