@@ -42,7 +42,21 @@ pub(crate) enum Point {
 /// assert!(handle.join().unwrap_err().is::<Cancelled>());
 /// ```
 #[derive(Debug)]
-pub struct Cancelled(());
+pub struct Cancelled {
+    /// The coroutine that unwinds by it; 0 if none does.
+    unwinds: u64,
+}
+
+/// Whoever caught the unwind and lets go of this has swallowed it: the next cancellation point throws again.
+impl Drop for Cancelled {
+    fn drop(&mut self) {
+        crate::current::with_coroutine(|worker| {
+            if let Some(worker) = worker {
+                worker.with_running(|slot| slot.life.thrown &= slot.record.id != self.unwinds);
+            }
+        });
+    }
+}
 
 impl std::fmt::Display for Cancelled {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -52,18 +66,21 @@ impl std::fmt::Display for Cancelled {
 
 impl std::error::Error for Cancelled {}
 
-/// The payload of a cancellation, also given by `join` for what never ran.
+/// What `join` gives for a coroutine that never ran, or never will again.
 pub(crate) fn payload() -> Box<dyn Any + Send> {
-    Box::new(Cancelled(()))
+    Box::new(Cancelled { unwinds: 0 })
 }
 
 /// Unwinds the running coroutine. No panic hook runs: nothing went wrong.
 #[cold]
 pub(crate) fn throw() -> ! {
-    crate::current::with_coroutine(|worker| {
-        if let Some(worker) = worker {
-            worker.with_running(|slot| slot.life.unwinding = true);
-        }
+    let unwinds = crate::current::with_coroutine(|worker| {
+        worker.map_or(0, |worker| {
+            worker.with_running(|slot| {
+                slot.life.thrown = true;
+                slot.record.id
+            })
+        })
     });
-    std::panic::resume_unwind(payload())
+    std::panic::resume_unwind(Box::new(Cancelled { unwinds }))
 }

@@ -29,6 +29,8 @@ const NOTIFIED: u32 = 2;
 pub(crate) struct Inbox<M> {
     /// What was pushed and not yet taken.
     messages: Lock<Vec<M>>,
+    /// Whether the owner has ended; written under the lock of `messages`.
+    closed: AtomicBool,
     /// Whether `messages` may hold something: spares the owner the lock.
     pending: AtomicBool,
     /// `AWAKE`, `ASLEEP` or `NOTIFIED`.
@@ -37,14 +39,25 @@ pub(crate) struct Inbox<M> {
 
 impl<M> Inbox<M> {
     pub(crate) fn new() -> Inbox<M> {
-        Inbox { messages: Lock::new(Vec::new()), pending: AtomicBool::new(false), sleep: AtomicU32::new(AWAKE) }
+        Inbox {
+            messages: Lock::new(Vec::new()),
+            closed: AtomicBool::new(false),
+            pending: AtomicBool::new(false),
+            sleep: AtomicU32::new(AWAKE),
+        }
     }
 
-    /// Adds a message; `true` if the caller must interrupt the sleeping owner.
+    /// Adds a message, or drops it if the owner has ended; `true` if the caller must interrupt the sleeping owner.
     #[must_use]
     pub(crate) fn push(&self, message: M) -> bool {
         {
             let mut messages = self.messages.lock();
+            // ORDERING: Relaxed; written under this lock.
+            if self.closed.load(Ordering::Relaxed) {
+                drop(messages);
+                drop(message);
+                return false;
+            }
             messages.push(message);
             // ORDERING: Relaxed; ordered for the owner by the fence in `announce` (against `prepare_sleep`) and for
             // the content by the lock.
@@ -64,6 +77,27 @@ impl<M> Inbox<M> {
         }
         // ORDERING: Relaxed; picks one notifier. Messages are published by the lock, not by this word.
         self.sleep.compare_exchange(ASLEEP, NOTIFIED, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Owner only, last: whatever is there or comes later is dropped. Records refer to their worker, so what stayed here
+    /// would keep both alive for ever.
+    pub(crate) fn close(&self) {
+        let rest = {
+            let mut messages = self.messages.lock();
+            // ORDERING: Relaxed for `push`, which reads it under the lock.
+            self.closed.store(true, Ordering::Relaxed);
+            std::mem::take(&mut *messages)
+        };
+        drop(rest);
+        // ORDERING: SeqCst fence; pairs with the fence in `announce`, which comes before `is_closed`: whoever put
+        // something elsewhere sees the close, or the owner, who looks there after this, sees what was put.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Whether the owner has ended. Called after `announce`.
+    pub(crate) fn is_closed(&self) -> bool {
+        // ORDERING: Relaxed; ordered by the fence in `announce`.
+        self.closed.load(Ordering::Relaxed)
     }
 
     /// Owner only: moves what is there into `into`, which is empty; the two buffers swap, so nothing is allocated.
@@ -122,6 +156,15 @@ mod tests {
         let mut got = Vec::new();
         inbox.take(&mut got);
         assert_eq!(got, [2, 3]);
+    }
+
+    #[test]
+    fn a_closed_inbox_keeps_nothing() {
+        let (inbox, message) = (Inbox::new(), std::sync::Arc::new(()));
+        let _ = inbox.push(std::sync::Arc::clone(&message));
+        inbox.close();
+        assert!(!inbox.push(std::sync::Arc::clone(&message)) && inbox.is_closed());
+        assert_eq!(std::sync::Arc::strong_count(&message), 1);
     }
 
     #[test]

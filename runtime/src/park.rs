@@ -9,8 +9,8 @@ use crate::cancel::{self, Point};
 use crate::current;
 use crate::readiness::Interest;
 use crate::remote::SourceId;
-use crate::slot::{Awaited, Outcome};
-use crate::worker::Worker;
+use crate::slot::{Awaited, Outcome, Shield};
+use crate::worker::{Unwinding, Worker};
 use std::io;
 use std::time::Instant;
 
@@ -28,15 +28,21 @@ fn in_coroutine<R>(f: impl FnOnce(&Worker) -> R) -> R {
     current::with_coroutine(|worker| f(worker.expect("only a coroutine parks on its worker")))
 }
 
-/// Invariant 1; answers whether the park is shielded.
-fn checked(worker: &Worker, point: Point) -> bool {
+/// Invariant 1; answers whether a cancel may end the park.
+fn checked(worker: &Worker, point: Point) -> Shield {
     let (forbidden, cancelled) = worker.with_running(|slot| (slot.life.no_park > 0, slot.life.cancelled));
     assert!(!forbidden, "parked inside no_park");
-    let shielded = point == Point::Shielded || worker.is_unwinding();
-    if cancelled && !shielded {
+    let shield = match (point, worker.unwinding()) {
+        (Point::Shielded, _) | (_, Unwinding::Yes) => Shield::Closed,
+        (_, Unwinding::Perhaps) => Shield::Unsure,
+        (_, Unwinding::No) => Shield::Open,
+    };
+    if cancelled && shield == Shield::Open {
+        // Others first: code that catches the unwind and parks again, for ever, must not keep the worker to itself.
+        worker.yield_now();
         cancel::throw();
     }
-    shielded
+    shield
 }
 
 fn unless_cancelled(outcome: Outcome) -> Parked {
@@ -48,9 +54,9 @@ fn unless_cancelled(outcome: Outcome) -> Parked {
 }
 
 fn park(worker: &Worker, on: Awaited, deadline: Option<Instant>, point: Point) -> Parked {
-    let shielded = checked(worker, point);
+    let shield = checked(worker, point);
     let deadline = deadline.map(|at| worker.clock.nanos(at));
-    unless_cancelled(worker.park(on, deadline, shielded))
+    unless_cancelled(worker.park(on, deadline, shield))
 }
 
 /// Parks for the internal wait begun last. See `waiter.rs`.
@@ -82,7 +88,7 @@ pub(crate) fn park_until(worker: &Worker, deadline: Option<Instant>) {
 pub(crate) fn yield_now(worker: &Worker) {
     checked(worker, Point::Cancellable);
     worker.yield_now();
-    if worker.with_running(|slot| slot.life.cancelled) && !worker.is_unwinding() {
+    if worker.with_running(|slot| slot.life.cancelled) && worker.unwinding() == Unwinding::No {
         cancel::throw();
     }
 }
@@ -105,10 +111,11 @@ pub(crate) fn park_on_source(
     front: bool,
     deadline: Option<Instant>,
 ) -> io::Result<Parked> {
-    if checked(worker, Point::Cancellable) {
+    let shield = checked(worker, Point::Cancellable);
+    if shield == Shield::Closed {
         return Err(io::Error::other("the coroutine is unwinding: it does not wait for a peer"));
     }
     let deadline = deadline.map(|at| worker.clock.nanos(at));
-    let outcome = worker.park_on_source(id, interest, front, deadline, false)?;
+    let outcome = worker.park_on_source(id, interest, front, deadline, shield)?;
     Ok(unless_cancelled(outcome))
 }

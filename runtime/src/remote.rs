@@ -15,7 +15,7 @@ use crate::once_arc::OnceArc;
 use crate::readiness::Interest;
 use crate::sys::epoll::{self, Epoll};
 use crate::sys::eventfd::EventFd;
-use crossbeam_deque::Injector;
+use crossbeam_deque::{Injector, Steal};
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::io;
@@ -124,7 +124,7 @@ pub(crate) struct Remote {
     /// Messages, and the sleep handshake.
     inbox: Inbox<Message>,
     /// Unstarted coroutines given by other threads.
-    pub(crate) injector: Injector<RecordRef>,
+    injector: Injector<RecordRef>,
     /// Coroutines live or waiting to start here, as last published by the owner: what placement compares.
     pub(crate) load: AtomicU32,
     /// The poller's descriptor; any thread may remove a registration from it.
@@ -163,10 +163,43 @@ impl Remote {
         }
     }
 
-    /// Gives the worker a coroutine to start.
+    /// Gives the worker a coroutine to start; if the worker has ended, the coroutine is refused.
     pub(crate) fn inject(&self, record: RecordRef) {
         self.injector.push(record);
-        self.notify();
+        if self.inbox.announce() {
+            self.eventfd.notify();
+        }
+        if self.inbox.is_closed() {
+            self.refuse_injected();
+        }
+    }
+
+    /// Owner only, last: what comes from now on is dropped or refused.
+    pub(crate) fn close(&self) {
+        self.inbox.close();
+        self.refuse_injected();
+    }
+
+    fn refuse_injected(&self) {
+        while let Some(record) = self.pop_injected() {
+            record.body.refuse(crate::cancel::payload());
+        }
+    }
+
+    /// The coroutine that was injected first.
+    pub(crate) fn pop_injected(&self) -> Option<RecordRef> {
+        loop {
+            match self.injector.steal() {
+                Steal::Success(record) => return Some(record),
+                Steal::Empty => return None,
+                Steal::Retry => {}
+            }
+        }
+    }
+
+    /// Whether nothing was injected that has not been popped.
+    pub(crate) fn has_injected(&self) -> bool {
+        !self.injector.is_empty()
     }
 
     /// Makes the worker look around, if it sleeps.

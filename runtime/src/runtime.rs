@@ -4,7 +4,7 @@
 //!
 //! Invariant 1: `run` returns, by whatever way, only when its own closure is done and the calling thread's worker has
 //! ended, so the closure may borrow from the caller.
-//! Invariant 2: a record that is in no worker's hands when all workers have ended is refused, so that its `join` returns.
+//! Invariant 2: a worker that has ended closes its public half, which from then on refuses what it is given.
 
 #![allow(unsafe_code)]
 
@@ -14,8 +14,9 @@ use crate::spawn_queue::Fleet;
 use crate::stack::{self, StackSettings};
 use crate::sys::fault::{self, AlternateStack};
 use crate::thread::{Output, Spawned};
-use crate::worker::Worker;
+use crate::worker::{Unwinding, Worker};
 use crate::{cancel, current, overflow};
+use std::cell::Cell;
 use std::io;
 use std::panic::Location;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -65,31 +66,31 @@ where
     assert!(!nested, "run was called inside a runtime: call the function directly, or spawn it");
     let origin = main_origin(&builder, Location::caller())?;
     let fleet = make_fleet(&builder)?;
-    let crew = Crew::start(&builder, &fleet)?;
     let worker = Worker::new(Arc::clone(&fleet.workers[0]), Arc::clone(&fleet), builder.stacks)?;
     let alternate = AlternateStack::install()?;
-    let stopping = StopOnDrop(Arc::clone(&fleet));
-    let record = Arc::new(Record::new(
-        origin,
-        Spawned::new(move || {
-            let _stopping = stopping;
-            f()
-        }),
-    ));
+    let crew = Crew::start(&builder, &fleet)?;
+    let (called, stopping) = (&Cell::new(false), StopOnDrop(Arc::clone(&fleet)));
+    // Boxed apart: a closure of any size then runs from where it is, whatever the main stack's size.
+    let f: Box<dyn FnOnce() -> T + '_> = Box::new(f);
+    let main = move || {
+        let _stopping = stopping;
+        called.set(true);
+        f()
+    };
+    let record = Arc::new(Record::new(origin, Spawned::new(main)));
     // SAFETY: the reference outlives the closure's borrows only as an empty shell: by invariant 1 the closure and its
     // result are taken out of it before this function returns.
-    let main = unsafe { erase(Arc::clone(&record) as Arc<Record<dyn Body + '_>>) };
-    worker.spawn_local(main);
+    worker.spawn_local(unsafe { erase(Arc::clone(&record) as Arc<Record<dyn Body + '_>>) });
     run_worker(&worker);
     crew.end(&fleet);
     drop(worker);
     drop(alternate);
     match record.body.wait() {
         Ok(value) => Ok(value),
-        Err(payload) => match payload.downcast::<io::Error>() {
-            Ok(no_stack) => Err(*no_stack),
-            Err(panic) => std::panic::resume_unwind(panic),
-        },
+        Err(payload) if called.get() => std::panic::resume_unwind(payload),
+        Err(payload) => {
+            Err(payload.downcast().map_or_else(|_| io::Error::other("no stack for the main coroutine"), |e| *e))
+        }
     }
 }
 
@@ -142,6 +143,7 @@ fn run_worker(worker: &Worker) {
         );
         record.body.refuse(cancel::payload());
     }
+    worker.remote.close();
 }
 
 /// A worker that panics is a defect of ours; its coroutines would hang for ever.
@@ -192,7 +194,6 @@ impl Crew {
                 let _ = thread.join();
             });
         }
-        refuse_injected(fleet);
     }
 }
 
@@ -200,15 +201,6 @@ fn report_stuck(threads: &[JoinHandle<()>]) {
     for thread in threads.iter().filter(|thread| !thread.is_finished()) {
         let name = thread.thread().name().unwrap_or("<unnamed>");
         eprintln!("dormouse: worker '{name}' runs a coroutine that does not yield; the thread is left running");
-    }
-}
-
-/// Invariant 2.
-fn refuse_injected(fleet: &Fleet) {
-    for worker in &fleet.workers {
-        while let crossbeam_deque::Steal::Success(record) = worker.injector.steal() {
-            record.body.refuse(cancel::payload());
-        }
     }
 }
 
@@ -247,7 +239,7 @@ fn run_thread(index: usize, fleet: Arc<Fleet>, stacks: StackSettings, made: &Sen
 /// Whether `worker` takes new coroutines: during shutdown only from a Drop that runs in an unwind, where an error or a
 /// panic would abort. Such a coroutine only drops its closure.
 pub(crate) fn may_spawn(worker: &Worker) -> io::Result<()> {
-    if worker.fleet.is_stopping() && !worker.is_unwinding() {
+    if worker.fleet.is_stopping() && worker.unwinding() == Unwinding::No {
         return Err(io::Error::other("the runtime is shutting down"));
     }
     Ok(())

@@ -9,7 +9,7 @@
 //! park it comes back from. *Running*: on the worker's thread. *Parked*: suspended until an event. *Done*: the slot
 //! is free. *Unwinding* is no state but a property of running, ready or parked code: a panic or a cancellation is on
 //! its way through the stack. A park is *shielded* when it may not be cancelled (a lock, a scope's join, `shield`, a
-//! Drop, anything while unwinding).
+//! Drop, anything while unwinding, or for as long as unwinding cannot be excluded).
 //!
 //! |                   | wake, unpark             | timeout           | cancel, shutdown                        |
 //! |-------------------|--------------------------|-------------------|-----------------------------------------|
@@ -46,9 +46,21 @@ pub(crate) enum State {
     Parked {
         /// Which event.
         on: Awaited,
-        /// Whether a cancel must leave it alone.
-        shielded: bool,
+        /// Whether a cancel may end it.
+        shield: Shield,
     },
+}
+
+/// Whether a cancel may end a park.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shield {
+    /// It may.
+    Open,
+    /// Not now: perhaps the coroutine is being unwound, and throwing into an unwind aborts the process. The worker opens
+    /// the park as soon as it is certain that nobody is.
+    Unsure,
+    /// It may not.
+    Closed,
 }
 
 /// What a parked coroutine waits for.
@@ -103,8 +115,8 @@ pub(crate) struct Life {
     pub(crate) ticket: Ticket,
     /// Whether that wait was ended before its park: then there is none.
     pub(crate) woken: bool,
-    /// Whether a cancellation is unwinding it.
-    pub(crate) unwinding: bool,
+    /// Whether we threw into it and nobody has caught that yet.
+    pub(crate) thrown: bool,
     /// How deep it is in `no_park`.
     pub(crate) no_park: u8,
 }
@@ -117,7 +129,7 @@ impl Life {
             cancelled: false,
             ticket: Ticket::default(),
             woken: false,
-            unwinding: false,
+            thrown: false,
             no_park: 0,
         }
     }
@@ -132,7 +144,7 @@ impl Life {
     /// The state table. `true` if the event made a parked coroutine ready.
     pub(crate) fn deliver(&mut self, event: Event) -> bool {
         let outcome = match self.state {
-            State::Parked { on, shielded } => self.ends(on, shielded, event),
+            State::Parked { on, shield } => self.ends(on, shield, event),
             State::Ready(_) | State::Running => None,
         };
         match event {
@@ -147,14 +159,23 @@ impl Life {
         outcome.is_some()
     }
 
+    /// Opens an unsure park; `true` if a cancel noted before thereby made it ready.
+    pub(crate) fn make_sure(&mut self) -> bool {
+        let State::Parked { on, shield: Shield::Unsure } = self.state else {
+            return false;
+        };
+        self.state = State::Parked { on, shield: Shield::Open };
+        self.cancelled && self.deliver(Event::Cancel)
+    }
+
     /// The outcome with which `event` ends a park on `on`, if it does.
-    fn ends(&self, on: Awaited, shielded: bool, event: Event) -> Option<Outcome> {
+    fn ends(&self, on: Awaited, shield: Shield, event: Event) -> Option<Outcome> {
         match event {
             Event::Unpark => (on == Awaited::Token).then_some(Outcome::Woken),
             Event::Wake(ticket) => (on == Awaited::Wait && ticket == self.ticket).then_some(Outcome::Woken),
             Event::SourceReady => matches!(on, Awaited::Source(_)).then_some(Outcome::Woken),
             Event::Timeout => Some(Outcome::TimedOut),
-            Event::Cancel => (!shielded).then_some(Outcome::Cancelled),
+            Event::Cancel => (shield == Shield::Open).then_some(Outcome::Cancelled),
         }
     }
 }
@@ -280,8 +301,8 @@ mod tests {
     const NOW: Ticket = Ticket(5);
     const OLD: Ticket = Ticket(4);
 
-    fn parked(on: Awaited, shielded: bool) -> Life {
-        Life { state: State::Parked { on, shielded }, ticket: NOW, ..Life::new() }
+    fn parked(on: Awaited, shield: Shield) -> Life {
+        Life { state: State::Parked { on, shield }, ticket: NOW, ..Life::new() }
     }
 
     fn after(mut life: Life, event: Event) -> Life {
@@ -310,9 +331,9 @@ mod tests {
             (Awaited::Deadline, SourceReady, false),
         ];
         for (on, event, woken) in ends {
-            for shielded in [false, true] {
-                let state = after(parked(on, shielded), event).state;
-                let expected = if woken { State::Ready(Woken) } else { State::Parked { on, shielded } };
+            for shield in [Shield::Open, Shield::Unsure, Shield::Closed] {
+                let state = after(parked(on, shield), event).state;
+                let expected = if woken { State::Ready(Woken) } else { State::Parked { on, shield } };
                 assert_eq!(state, expected, "{on:?} {event:?}");
             }
         }
@@ -321,10 +342,11 @@ mod tests {
     #[test]
     fn every_park_ends_at_its_deadline_and_unless_shielded_by_a_cancel() {
         for on in [Awaited::Token, Awaited::Wait, Awaited::Source(Interest::Write), Awaited::Deadline] {
-            for shielded in [false, true] {
-                assert_eq!(after(parked(on, shielded), Timeout).state, State::Ready(TimedOut));
-                let cancelled = after(parked(on, shielded), Cancel);
-                let expected = if shielded { State::Parked { on, shielded } } else { State::Ready(Cancelled) };
+            for shield in [Shield::Open, Shield::Unsure, Shield::Closed] {
+                assert_eq!(after(parked(on, shield), Timeout).state, State::Ready(TimedOut));
+                let cancelled = after(parked(on, shield), Cancel);
+                let expected =
+                    if shield == Shield::Open { State::Ready(Cancelled) } else { State::Parked { on, shield } };
                 assert_eq!(cancelled.state, expected);
                 assert!(cancelled.cancelled, "noted either way");
             }
@@ -335,13 +357,26 @@ mod tests {
     fn the_first_event_wins_and_later_ones_are_noted() {
         for first in [Unpark, Timeout, Cancel] {
             for second in [Unpark, Wake(NOW), SourceReady, Timeout, Cancel] {
-                let won = after(parked(Awaited::Token, false), first);
+                let won = after(parked(Awaited::Token, Shield::Open), first);
                 let then = after(won, second);
                 assert_eq!(then.state, won.state, "{first:?} then {second:?}");
                 assert_eq!(then.token, first == Unpark || second == Unpark);
                 assert_eq!(then.cancelled, first == Cancel || second == Cancel);
             }
         }
+    }
+
+    #[test]
+    fn a_cancel_of_an_unsure_park_strikes_once_it_is_sure() {
+        let mut unsure = after(parked(Awaited::Token, Shield::Unsure), Cancel);
+        assert!(unsure.make_sure());
+        assert_eq!(unsure.state, State::Ready(Cancelled));
+        assert!(!unsure.make_sure());
+        let mut closed = after(parked(Awaited::Token, Shield::Closed), Cancel);
+        assert!(!closed.make_sure());
+        let mut quiet = parked(Awaited::Token, Shield::Unsure);
+        assert!(!quiet.make_sure());
+        assert_eq!(after(quiet, Cancel).state, State::Ready(Cancelled));
     }
 
     #[test]

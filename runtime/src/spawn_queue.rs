@@ -8,7 +8,7 @@
 
 use crate::atomic::{AtomicU32, Ordering};
 use crate::remote::{RecordRef, Remote};
-use crossbeam_deque::{Steal, Worker as Deque};
+use crossbeam_deque::Worker as Deque;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -105,15 +105,10 @@ impl SpawnQueue {
         self.local.borrow_mut().push_back(record);
     }
 
-    /// Puts back what could not start, to be tried first next time.
-    pub(crate) fn put_back(&self, record: RecordRef) {
-        self.local.borrow_mut().push_front(record);
-    }
-
     /// The next to start: local ones, then this worker's, then what others gave it.
     pub(crate) fn pop(&self, own: &Remote) -> Option<RecordRef> {
         let local = self.local.borrow_mut().pop_front();
-        local.or_else(|| self.shared.pop()).or_else(|| pop_injected(&own.injector))
+        local.or_else(|| self.shared.pop()).or_else(|| own.pop_injected())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -123,15 +118,5 @@ impl SpawnQueue {
     /// Records waiting here, not counting the injector.
     pub(crate) fn len(&self) -> usize {
         self.shared.len() + self.local.borrow().len()
-    }
-}
-
-fn pop_injected(injector: &crossbeam_deque::Injector<RecordRef>) -> Option<RecordRef> {
-    loop {
-        match injector.steal() {
-            Steal::Success(record) => return Some(record),
-            Steal::Empty => return None,
-            Steal::Retry => {}
-        }
     }
 }

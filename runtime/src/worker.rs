@@ -17,7 +17,7 @@ use crate::pace::Pace;
 use crate::poller::Poller;
 use crate::readiness::Interest;
 use crate::remote::{Message, RecordRef, Remote, SourceId, Start};
-use crate::slot::{Awaited, Event, Outcome, Slot, Slots, State};
+use crate::slot::{Awaited, Event, Outcome, Shield, Slot, Slots, State};
 use crate::spawn_queue::{Fleet, SpawnQueue};
 use crate::stack::{StackSettings, Stacks};
 use crate::sys::clock::Clock;
@@ -35,8 +35,22 @@ const IO_BUDGET: u32 = 64;
 /// Surplus stacks given back per turn, at most.
 const GIVE_BACK_BATCH: usize = 32;
 
+/// Turns between two looks at a poller without sources, while there is something to run.
+const BLIND_TURNS: u32 = 32;
+
 /// No coroutine runs.
 const NOT_RUNNING: u32 = u32::MAX;
+
+/// Whether a coroutine's stack is being unwound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unwinding {
+    /// It is not.
+    No,
+    /// It may be: somebody on this thread is.
+    Perhaps,
+    /// It is.
+    Yes,
+}
 
 /// One worker.
 pub(crate) struct Worker {
@@ -58,6 +72,10 @@ pub(crate) struct Worker {
     stacks: RefCell<Stacks>,
     /// Unstarted coroutines.
     spawns: SpawnQueue,
+    /// Unstarted coroutines for which there was no stack; one is tried again whenever a stack comes back.
+    starved: RefCell<VecDeque<RecordRef>>,
+    /// Turns since the last look at a poller without sources.
+    blind_turns: Cell<u32>,
     /// Which parked stacks are to be trimmed.
     trim: RefCell<Trim>,
     /// When the poller is looked at.
@@ -76,8 +94,10 @@ pub(crate) struct Worker {
     pub(crate) guard_size: usize,
     /// I/O operations left until the running coroutine yields.
     budget: Cell<u32>,
-    /// Suspended coroutines whose stacks are being unwound by a panic or a cancellation.
-    suspended_unwinding: Cell<u32>,
+    /// Suspended coroutines that are or may be unwinding, by a panic or a cancellation.
+    perhaps_unwinding: Cell<u32>,
+    /// How often `perhaps_unwinding` was found to be none, so that who was counted before does not uncount itself.
+    certainties: Cell<u32>,
     /// When what is left is leaked, once the end has begun.
     stop_at: Cell<Option<u64>>,
 }
@@ -103,7 +123,10 @@ impl Worker {
             stack_mark: Cell::new(0),
             on_stack: Cell::new(None),
             budget: Cell::new(IO_BUDGET),
-            suspended_unwinding: Cell::new(0),
+            perhaps_unwinding: Cell::new(0),
+            certainties: Cell::new(0),
+            starved: RefCell::default(),
+            blind_turns: Cell::new(0),
             stop_at: Cell::new(None),
             remote,
             fleet,
@@ -176,10 +199,11 @@ impl Worker {
         }
     }
 
-    /// Starts what was spawned, until a look is due; at least one, so that a full ready queue starves no newcomer.
+    /// Starts what was spawned, until a look is due; at least one a turn, so that a full ready queue starves no newcomer.
     fn start_spawned(&self) {
         while let Some(record) = self.spawns.pop(&self.remote) {
-            if !self.start(record) || self.is_look_due() {
+            self.start(record);
+            if self.is_look_due() {
                 return;
             }
         }
@@ -206,7 +230,7 @@ impl Worker {
         self.trim_due()?;
         self.expire_timers();
         if self.has_work() || self.stacks.borrow().has_surplus() || self.trim.borrow().is_due() {
-            if self.poller.borrow().has_sources() {
+            if self.poller.borrow().has_sources() || self.is_blind_for_long() {
                 self.poll(Some(Duration::ZERO))?;
             }
             self.pace.borrow_mut().looked(false);
@@ -219,6 +243,13 @@ impl Worker {
         }
         self.pace.borrow_mut().looked(true);
         Ok(())
+    }
+
+    /// Without sources only the trim alarm can come out of a look, and that can wait for a few turns.
+    fn is_blind_for_long(&self) -> bool {
+        let turns = (self.blind_turns.get() + 1) % BLIND_TURNS;
+        self.blind_turns.set(turns);
+        turns == 0
     }
 
     fn poll(&self, timeout: Option<Duration>) -> io::Result<()> {
@@ -271,11 +302,12 @@ impl Worker {
 
     // ---- starting, resuming, ending ------------------------------------------------------------------------------
 
-    /// Starts a coroutine and runs it until it suspends. `false` if there is no stack now: it stays queued.
-    fn start(&self, record: RecordRef) -> bool {
-        let stack = match self.stacks.borrow_mut().acquire(record.stack_size as usize) {
+    /// Starts a coroutine and runs it until it suspends. If there is no stack for it now, it waits for one.
+    fn start(&self, record: RecordRef) {
+        let acquired = self.stacks.borrow_mut().acquire(record.stack_size as usize);
+        let stack = match acquired {
             Ok(stack) => stack,
-            Err(error) => return self.start_without_stack(record, error),
+            Err(error) => return self.starve(record, error),
         };
         let index = self.slots.borrow_mut().insert(Slot::new(Arc::clone(&record), stack.extent()));
         let letters = record.settle(&self.remote, index);
@@ -290,17 +322,24 @@ impl Worker {
             slots[index].life.cancelled = start == Start::Drop;
         }
         self.resume(index);
-        true
     }
 
+    /// No stack: the record waits until a coroutine ends. If none lives, or the size is impossible, waiting is in vain.
     #[cold]
-    fn start_without_stack(&self, record: RecordRef, error: io::Error) -> bool {
-        if self.slots.borrow().is_empty() {
+    fn starve(&self, record: RecordRef, error: io::Error) {
+        if self.slots.borrow().is_empty() || error.kind() == io::ErrorKind::InvalidInput {
             record.body.refuse(Box::new(error));
-            return true;
+        } else {
+            self.starved.borrow_mut().push_back(record);
         }
-        self.spawns.put_back(record);
-        false
+    }
+
+    /// A stack came back: tries one record again; all of them if nobody lives who could bring another.
+    #[cold]
+    fn feed_starved(&self) {
+        let mut starved = self.starved.borrow_mut();
+        let count = if self.slots.borrow().is_empty() { starved.len() } else { 1 };
+        starved.drain(..count).for_each(|record| self.spawns.push_local(record));
     }
 
     /// Gives the thread to a ready coroutine until it suspends or ends.
@@ -309,6 +348,9 @@ impl Worker {
         let ended = coroutine.resume();
         self.running.set(NOT_RUNNING);
         self.on_stack.set(None);
+        if self.perhaps_unwinding.get() > 0 && !std::thread::panicking() {
+            self.become_certain();
+        }
         if ended {
             self.end(index, coroutine);
         } else {
@@ -334,6 +376,9 @@ impl Worker {
         let slot = self.slots.borrow_mut().remove(index);
         self.stacks.borrow_mut().release(coroutine.into_stack());
         drop(slot);
+        if !self.starved.borrow().is_empty() {
+            self.feed_starved();
+        }
     }
 
     // ---- for the coroutine that runs -----------------------------------------------------------------------------
@@ -360,25 +405,35 @@ impl Worker {
 
     /// Suspends the running coroutine until an event of `on`, the deadline (nanoseconds of this worker's clock) or,
     /// unless shielded, a cancel. Whoever calls this has put it where its event finds it.
-    pub(crate) fn park(&self, on: Awaited, deadline: Option<u64>, shielded: bool) -> Outcome {
+    pub(crate) fn park(&self, on: Awaited, deadline: Option<u64>, shield: Shield) -> Outcome {
         let index = self.running.get();
         let timer = deadline.map(|deadline| self.timers.borrow_mut().insert(deadline, index));
         {
             let mut slots = self.slots.borrow_mut();
             let slot = &mut slots[index];
             slot.timer = timer;
-            slot.life.state = State::Parked { on, shielded };
+            slot.life.state = State::Parked { on, shield };
         }
         self.suspend();
         self.resumed(index)
     }
 
     fn suspend(&self) {
-        let unwinding = u32::from(std::thread::panicking() && self.is_unwinding());
-        self.suspended_unwinding.set(self.suspended_unwinding.get() + unwinding);
+        if self.unwinding() == Unwinding::No {
+            self.switch();
+            return;
+        }
+        self.perhaps_unwinding.set(self.perhaps_unwinding.get() + 1);
+        let certainties = self.certainties.get();
+        self.switch();
+        if self.certainties.get() == certainties {
+            self.perhaps_unwinding.set(self.perhaps_unwinding.get() - 1);
+        }
+    }
+
+    fn switch(&self) {
         // SAFETY: the suspender is that of the running coroutine, which is who calls this (`park`, `yield_now`).
         unsafe { self.suspender.get().suspend(&self.stack_mark) };
-        self.suspended_unwinding.set(self.suspended_unwinding.get() - unwinding);
     }
 
     /// Back from a suspension: the outcome of the park.
@@ -390,15 +445,32 @@ impl Worker {
         }
     }
 
-    /// Whether the running coroutine is being unwound: by our throw, or by a panic that is no other coroutine's.
+    /// Whether the running coroutine is being unwound, by our throw or by a panic.
     ///
-    /// std counts panics per OS thread. While another coroutine of this worker is suspended in a Drop of its unwind,
-    /// std cannot tell the two apart, and only our own throw is known for certain.
-    pub(crate) fn is_unwinding(&self) -> bool {
-        if self.suspended_unwinding.get() == 0 {
-            std::thread::panicking()
+    /// std counts panics per OS thread. While another coroutine of this worker is suspended in a Drop of its unwind, std
+    /// says that everybody here panics, and only our own throw is known for certain.
+    pub(crate) fn unwinding(&self) -> Unwinding {
+        if !std::thread::panicking() {
+            Unwinding::No
+        } else if self.perhaps_unwinding.get() == 0 || self.with_running(|slot| slot.life.thrown) {
+            Unwinding::Yes
         } else {
-            self.with_running(|slot| slot.life.unwinding)
+            Unwinding::Perhaps
+        }
+    }
+
+    /// std says that nobody on this thread unwinds any more: parks that were unsure are open now.
+    #[cold]
+    fn become_certain(&self) {
+        self.perhaps_unwinding.set(0);
+        self.certainties.set(self.certainties.get().wrapping_add(1));
+        let indexes = self.slots.borrow().indexes();
+        for index in indexes {
+            let before = self.slots.borrow()[index].life.state;
+            let cancelled = self.slots.borrow_mut()[index].life.make_sure();
+            if cancelled {
+                self.unpark(index, before);
+            }
         }
     }
 
@@ -421,11 +493,16 @@ impl Worker {
     }
 
     fn deliver_at(&self, index: u32, event: Event) {
-        let mut slots = self.slots.borrow_mut();
-        let before = slots[index].life.state;
-        if !slots[index].life.deliver(event) {
-            return;
+        let before = self.slots.borrow()[index].life.state;
+        let woke = self.slots.borrow_mut()[index].life.deliver(event);
+        if woke {
+            self.unpark(index, before);
         }
+    }
+
+    /// A slot is ready that was parked as `before` says: takes it out of its queue and its timer (invariant 3).
+    fn unpark(&self, index: u32, before: State) {
+        let mut slots = self.slots.borrow_mut();
         if let State::Parked { on: Awaited::Source(interest), .. } = before {
             let source = slots[index].source;
             self.poller.borrow_mut().dequeue(&mut *slots, source, interest, index);
@@ -466,7 +543,7 @@ impl Worker {
         interest: Interest,
         front: bool,
         deadline: Option<u64>,
-        shielded: bool,
+        shield: Shield,
     ) -> io::Result<Outcome> {
         let index = self.running.get();
         {
@@ -474,7 +551,7 @@ impl Worker {
             self.poller.borrow_mut().enqueue(&mut *slots, id, interest, index, front)?;
             slots[index].source = id.index() as u32;
         }
-        Ok(self.park(Awaited::Source(interest), deadline, shielded))
+        Ok(self.park(Awaited::Source(interest), deadline, shield))
     }
 
     /// The end of a turn at a source.
@@ -487,6 +564,10 @@ impl Worker {
 
     /// Queues a new coroutine here or, if others have much less to do, there.
     pub(crate) fn spawn(&self, record: RecordRef) {
+        if self.fleet.is_stopping() {
+            // The others may have ended already.
+            return self.spawns.push(record);
+        }
         let load = (self.slots.borrow().len() + self.spawns.len()) as u32;
         match self.fleet.place(&self.remote, load) {
             None => self.spawns.push(record),
@@ -507,7 +588,10 @@ impl Worker {
             return false;
         }
         let stop_at = self.stop_at.get().unwrap_or_else(|| self.begin_stop());
-        let empty = self.slots.borrow().is_empty() && !self.has_work() && self.remote.injector.is_empty();
+        let empty = self.slots.borrow().is_empty()
+            && !self.has_work()
+            && !self.remote.has_injected()
+            && self.starved.borrow().is_empty();
         empty || self.clock.now() >= stop_at
     }
 
@@ -525,9 +609,8 @@ impl Worker {
     /// Takes out what did not end, for its names; its stacks stay as they are for ever.
     pub(crate) fn leak_rest(&self) -> Vec<RecordRef> {
         let mut rest: Vec<RecordRef> = self.slots.borrow_mut().drain().map(|slot| slot.record).collect();
-        while let Some(record) = self.spawns.pop(&self.remote) {
-            rest.push(record);
-        }
+        rest.extend(self.starved.borrow_mut().drain(..));
+        rest.extend(std::iter::from_fn(|| self.spawns.pop(&self.remote)));
         rest
     }
 }

@@ -107,9 +107,10 @@ impl<F: FnOnce() -> T, T> Spawned<F, T> {
     }
 }
 
-/// Nobody asked for the result. As in std, a panic in its Drop has nowhere to go.
+/// Nobody asked for the result. As in std, a panic in its Drop has nowhere to go; a cancellation there has done its work.
 fn drop_result<T>(result: thread::Result<T>) {
-    if catch_unwind(AssertUnwindSafe(|| drop(result))).is_err() {
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(result)));
+    if dropped.is_err_and(|payload| !payload.is::<cancel::Cancelled>()) {
         eprintln!("dormouse: the result of a coroutine panicked when dropped, aborting");
         std::process::abort();
     }
