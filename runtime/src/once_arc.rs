@@ -1,14 +1,15 @@
 //! A counted reference that is set once, in one word.
 //!
-//! `OnceLock<Arc<T>>` would do, in two words; every connection pays for each.
+//! `OnceLock<Arc<T>>` would do, in two words; every connection pays for each. The atomics are std's, not the shim's, since
+//! a socket's constructor is `const`.
 //!
 //! Invariant 1: the pointer is null, or came from `Arc::into_raw` and this value owns one count of it.
 //! Invariant 2: once set it does not change until `take`, which needs `&mut`.
 
 #![allow(unsafe_code)]
 
-use crate::atomic::{AtomicPtr, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// See the heading.
 pub(crate) struct OnceArc<T> {

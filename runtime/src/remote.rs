@@ -22,7 +22,7 @@ use std::io;
 use std::num::NonZeroU32;
 use std::os::fd::{AsFd, AsRawFd};
 use std::panic::Location;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, LazyLock, Weak};
 
 /// The token of a worker's own eventfd.
 pub(crate) const NOTIFY_TOKEN: u64 = u64::MAX;
@@ -31,7 +31,7 @@ pub(crate) const NOTIFY_TOKEN: u64 = u64::MAX;
 pub(crate) type RecordRef = Arc<Record<dyn Body>>;
 
 /// Every worker by name, for those who keep only that.
-static REGISTRY: Lock<BTreeMap<WorkerId, Weak<Remote>>> = Lock::new(BTreeMap::new());
+static REGISTRY: LazyLock<Lock<BTreeMap<WorkerId, Weak<Remote>>>> = LazyLock::new(|| Lock::new(BTreeMap::new()));
 
 /// What one thread tells a worker.
 #[derive(Debug)]
