@@ -11,6 +11,7 @@
 use crate::atomic::{AtomicU32, Ordering};
 use crate::sys::futex;
 use std::cell::UnsafeCell;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
 /// Nobody holds it.
@@ -78,7 +79,7 @@ impl<T> Lock<T> {
     #[inline]
     pub(crate) fn lock(&self) -> Guard<'_, T> {
         self.inner.acquire();
-        Guard { lock: self }
+        Guard { lock: self, value: PhantomData }
     }
 }
 
@@ -93,6 +94,8 @@ impl<T> std::fmt::Debug for Lock<T> {
 pub(crate) struct Guard<'a, T> {
     /// The lock that is held.
     lock: &'a Lock<T>,
+    /// Shared as the reference to the value that it is.
+    value: PhantomData<&'a mut T>,
 }
 
 impl<T> Deref for Guard<'_, T> {

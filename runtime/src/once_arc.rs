@@ -8,6 +8,7 @@
 
 #![allow(unsafe_code)]
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -15,11 +16,13 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 pub(crate) struct OnceArc<T> {
     /// Invariants 1 and 2.
     pointer: AtomicPtr<T>,
+    /// Sent and shared as the `Arc` that it is.
+    owned: PhantomData<Arc<T>>,
 }
 
 impl<T> OnceArc<T> {
     pub(crate) const fn new() -> OnceArc<T> {
-        OnceArc { pointer: AtomicPtr::new(std::ptr::null_mut()) }
+        OnceArc { pointer: AtomicPtr::new(std::ptr::null_mut()), owned: PhantomData }
     }
 
     #[inline]

@@ -35,8 +35,8 @@ struct Watched {
     readiness: Readiness,
     /// The socket object's list of registrations.
     shared: Arc<Registrations>,
-    /// Tells this source from earlier ones at the same index.
-    generation: u32,
+    /// Its name, which tells it from earlier ones at the same index.
+    id: SourceId,
     /// The descriptor; open while the list names us (invariant 2).
     fd: RawFd,
     /// Stream or acceptor.
@@ -114,10 +114,15 @@ impl Poller {
     }
 
     fn latch<L: Links>(&mut self, token: u64, bits: u32, links: &mut L, woken: &mut impl FnMut(&mut L, u32)) {
-        let Some(watched) = self.watched(SourceId::unpack(token)) else {
+        let Some(watched) = self.watched(SourceId::from_bits(token as u32)) else {
             return;
         };
         watched.readiness.latch(bits);
+        if watched.kind == Kind::Acceptor && watched.readiness.is_unwatched() {
+            // Whoever had the turn did something else first; level-triggered, it would be reported for ever.
+            let index = watched.id.index();
+            return self.disarm_if_unwatched(index);
+        }
         for interest in [Interest::Read, Interest::Write] {
             if let Some(slot) = watched.readiness.next(links, interest) {
                 woken(links, slot);
@@ -127,7 +132,7 @@ impl Poller {
 
     fn watched(&mut self, id: SourceId) -> Option<&mut Watched> {
         let watched = self.sources.get_mut(id.index())?;
-        (watched.generation == id.generation()).then_some(watched)
+        (watched.id == id).then_some(watched)
     }
 
     /// The registration of a socket object here, made if it is the first, and the home from now on. Fails with ENOSPC,
@@ -157,19 +162,19 @@ impl Poller {
 
     fn insert(&mut self, kind: Kind, fd: BorrowedFd<'_>, shared: &Arc<Registrations>) -> io::Result<SourceId> {
         let entry = self.sources.vacant_entry();
-        if entry.key() > SourceId::LAST_INDEX as usize {
+        if entry.key() > SourceId::LAST_INDEX {
             return Err(io::Error::other("a worker watches four million sources at the most"));
         }
-        let id = SourceId::new(entry.key() as u32, self.next_generation);
+        let id = SourceId::new(entry.key(), self.next_generation);
         if kind == Kind::Stream {
             let interest = epoll::IN | epoll::OUT | epoll::RDHUP | epoll::PRI | epoll::ET;
-            self.remote.epoll.add(fd.as_raw_fd(), interest, id.pack())?;
+            self.remote.epoll.add(fd.as_raw_fd(), interest, u64::from(id.to_bits()))?;
         }
-        self.next_generation = self.next_generation.wrapping_add(1);
+        self.next_generation = (self.next_generation + 1) % SourceId::GENERATIONS;
         entry.insert(Watched {
             readiness: Readiness::new(),
             shared: Arc::clone(shared),
-            generation: id.generation(),
+            id,
             fd: fd.as_raw_fd(),
             kind,
             armed: false,
@@ -200,9 +205,13 @@ impl Poller {
         front: bool,
     ) -> io::Result<()> {
         let watched = &mut self.sources[id.index()];
+        if (watched.kind == Kind::Acceptor) != (interest == Interest::Accept) {
+            let message = "a descriptor is waited for either to accept, or to read and write";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
         if watched.kind == Kind::Acceptor && !watched.armed {
             let events = epoll::IN | epoll::EXCLUSIVE;
-            self.remote.epoll.add(watched.fd, events, id.pack())?;
+            self.remote.epoll.add(watched.fd, events, u64::from(id.to_bits()))?;
             watched.armed = true;
         }
         watched.readiness.clear(interest);
@@ -215,18 +224,30 @@ impl Poller {
         let index = index as usize;
         let watched = &mut self.sources[index];
         watched.readiness.dequeue(links, interest, slot);
-        self.disarm_if_unwatched(index);
+        let id = watched.id;
+        self.left(id);
     }
 
     /// The end of a turn: the slot that is next, if there still is something for it.
     pub(crate) fn pass_on(&mut self, links: &mut impl Links, id: SourceId, interest: Interest) -> Option<u32> {
         let watched = self.watched(id)?;
         match watched.kind {
-            Kind::Stream => watched.readiness.next(links, interest),
+            Kind::Stream => watched.readiness.next(links, interest).or_else(|| {
+                self.left(id);
+                None
+            }),
             Kind::Acceptor => {
-                self.disarm_if_unwatched(id.index());
+                self.left(id);
                 None
             }
+        }
+    }
+
+    /// A waiter left: an acceptor nobody waits for is disarmed, a stream used elsewhere and not waited for is dropped.
+    fn left(&mut self, id: SourceId) {
+        match self.sources[id.index()].kind {
+            Kind::Acceptor => self.disarm_if_unwatched(id.index()),
+            Kind::Stream => self.moved(id),
         }
     }
 
@@ -259,17 +280,21 @@ impl Poller {
 
     /// The use of a stream moved to another worker: stops watching it, unless somebody waits here.
     pub(crate) fn moved(&mut self, id: SourceId) {
-        let remote = Arc::clone(&self.remote);
-        let Some(watched) = self.watched(id).filter(|watched| watched.readiness.is_unwatched()) else {
+        let remote = &self.remote;
+        let Some(watched) = self.sources.get(id.index()).filter(|watched| watched.id == id) else {
             return;
         };
-        let shared = Arc::clone(&watched.shared);
-        let mut list = shared.lock();
-        if shared.at_home(&remote).is_none() && list.find(remote.id) == Some(id) {
-            remote.epoll.delete(watched.fd);
-            list.remove(remote.id);
-            self.sources.remove(id.index());
+        if !watched.readiness.is_unwatched() || watched.shared.at_home(remote).is_some() {
+            return;
         }
+        let mut list = watched.shared.lock();
+        if list.find(remote.id) != Some(id) {
+            return;
+        }
+        remote.epoll.delete(watched.fd);
+        list.remove(remote.id);
+        drop(list);
+        self.sources.remove(id.index());
     }
 
     /// The socket object is gone and epoll no longer knows it: frees its place.

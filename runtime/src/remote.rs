@@ -51,18 +51,13 @@ pub(crate) enum Message {
 pub(crate) struct WorkerId(NonZeroU32);
 
 impl WorkerId {
-    /// Ids have 22 bits, so that a registration fits one word.
-    pub(crate) const LAST: u32 = (1 << 22) - 1;
-
-    /// # Panics
-    ///
-    /// Panics after four million workers.
-    fn fresh() -> WorkerId {
+    fn fresh() -> io::Result<WorkerId> {
         static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
+        let next = |number: u32| number.checked_add(1);
         // ORDERING: Relaxed; only uniqueness matters.
-        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        assert!(number <= WorkerId::LAST, "a process may start four million workers in its life");
-        WorkerId::from_number(number).expect("numbers start at 1")
+        let given = NEXT.fetch_update(std::sync::atomic::Ordering::Relaxed, std::sync::atomic::Ordering::Relaxed, next);
+        let number = given.map_err(|_| io::Error::other("this process has started four billion workers"))?;
+        Ok(WorkerId(NonZeroU32::new(number).expect("numbers start at 1")))
     }
 
     pub(crate) fn number(self) -> u32 {
@@ -74,46 +69,39 @@ impl WorkerId {
     }
 }
 
-/// One registration in one worker's poller; a stale one is recognised by its generation. 42 bits.
+/// One registration in one worker's poller; a stale one is recognised by its generation. One word of 32 bits, so that a
+/// connection's registration fits one of 64 with the worker's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SourceId {
-    /// Index in the poller's slab.
-    index: u32,
-    /// Which of the sources that lived at this index. It comes round after a million, long after the last event in
-    /// flight for the first one.
-    generation: u32,
-}
+pub(crate) struct SourceId(u32);
 
 impl SourceId {
+    const INDEX_BITS: u32 = 22;
+
     /// The largest index: four million sources a worker.
-    pub(crate) const LAST_INDEX: u32 = (1 << 22) - 1;
+    pub(crate) const LAST_INDEX: usize = (1 << SourceId::INDEX_BITS) - 1;
 
-    const GENERATIONS: u32 = 1 << 20;
+    /// How many generations an index has before they come round. An event or a message is read at the latest in the
+    /// second turn after it was made, and in a turn an index is given away 64 times at the most.
+    pub(crate) const GENERATIONS: u32 = 1 << (32 - SourceId::INDEX_BITS);
 
-    pub(crate) fn new(index: u32, generation: u32) -> SourceId {
+    pub(crate) fn new(index: usize, generation: u32) -> SourceId {
         debug_assert!(index <= SourceId::LAST_INDEX);
-        SourceId { index, generation: generation % SourceId::GENERATIONS }
+        SourceId(generation << SourceId::INDEX_BITS | index as u32)
     }
 
+    /// Index in the poller's slab.
     #[inline]
     pub(crate) fn index(self) -> usize {
-        self.index as usize
+        self.0 as usize & SourceId::LAST_INDEX
     }
 
-    pub(crate) fn generation(self) -> u32 {
-        self.generation
+    pub(crate) fn to_bits(self) -> u32 {
+        self.0
     }
 
-    /// In the low 42 bits.
-    pub(crate) fn pack(self) -> u64 {
-        u64::from(self.generation) << 22 | u64::from(self.index)
-    }
-
-    /// What [`SourceId::pack`] made, whatever is above it.
     #[inline]
-    pub(crate) fn unpack(word: u64) -> SourceId {
-        let index = word as u32 & SourceId::LAST_INDEX;
-        SourceId { index, generation: (word >> 22) as u32 % SourceId::GENERATIONS }
+    pub(crate) fn from_bits(bits: u32) -> SourceId {
+        SourceId(bits)
     }
 }
 
@@ -126,7 +114,7 @@ pub(crate) struct Remote {
     /// Unstarted coroutines given by other threads.
     injector: Injector<RecordRef>,
     /// Coroutines live or waiting to start here, as last published by the owner: what placement compares.
-    pub(crate) load: AtomicU32,
+    load: AtomicU32,
     /// The poller's descriptor; any thread may remove a registration from it.
     pub(crate) epoll: Epoll,
     /// Interrupts the poller.
@@ -136,11 +124,12 @@ pub(crate) struct Remote {
 impl Remote {
     /// Opens the descriptors of one worker; fails with EMFILE, ENFILE or ENOMEM.
     pub(crate) fn open() -> io::Result<Arc<Remote>> {
+        let id = WorkerId::fresh()?;
         let epoll = Epoll::new()?;
         let eventfd = EventFd::new()?;
         epoll.add(eventfd.as_fd().as_raw_fd(), epoll::IN | epoll::ET, NOTIFY_TOKEN)?;
         let remote = Arc::new(Remote {
-            id: WorkerId::fresh(),
+            id,
             inbox: Inbox::new(),
             injector: Injector::new(),
             load: AtomicU32::new(0),
@@ -165,6 +154,8 @@ impl Remote {
 
     /// Gives the worker a coroutine to start; if the worker has ended, the coroutine is refused.
     pub(crate) fn inject(&self, record: RecordRef) {
+        // ORDERING: Relaxed; a guess for placement, corrected by the owner. It spreads a burst that the owner has not seen.
+        self.load.fetch_add(1, Ordering::Relaxed);
         self.injector.push(record);
         if self.inbox.announce() {
             self.eventfd.notify();
@@ -197,9 +188,22 @@ impl Remote {
         }
     }
 
-    /// Whether nothing was injected that has not been popped.
+    /// Whether something was injected that has not been popped.
     pub(crate) fn has_injected(&self) -> bool {
         !self.injector.is_empty()
+    }
+
+    /// Owner only: tells placement how many coroutines live or wait here, the injected ones not counted in `own`.
+    pub(crate) fn publish_load(&self, own: usize) {
+        let load = own + self.injector.len();
+        // ORDERING: Relaxed; a guess is enough to place by.
+        self.load.store(load as u32, Ordering::Relaxed);
+    }
+
+    /// Coroutines that live or wait here, about.
+    pub(crate) fn load(&self) -> u32 {
+        // ORDERING: Relaxed; as above.
+        self.load.load(Ordering::Relaxed)
     }
 
     /// Makes the worker look around, if it sleeps.
@@ -244,12 +248,14 @@ impl std::fmt::Debug for Remote {
 }
 
 /// How a coroutine begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Start {
     /// Call the closure.
     Run,
     /// It was cancelled before its first instruction: drop the closure, on the coroutine's stack.
     Drop,
+    /// There is no stack of the size it asked for: drop the closure, on another.
+    Refuse(io::Error),
 }
 
 /// The closure of a coroutine, and later its result.
@@ -258,7 +264,8 @@ pub(crate) trait Body: Send + Sync {
     fn run(&self, start: Start);
 
     /// Instead of `run`, or of its end: the coroutine will never (again) run, and `join` is to say so. Drops the closure
-    /// if it is still there. Only the owner calls it, or whoever took the record from a queue that has no owner any more.
+    /// if it is still there, so it must not be called from a worker's loop. Only the owner calls it once it has ended, or
+    /// whoever holds a record that no worker has.
     fn refuse(&self, payload: Box<dyn Any + Send>);
 }
 

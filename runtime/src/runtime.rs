@@ -9,6 +9,7 @@
 #![allow(unsafe_code)]
 
 use crate::builder::Builder;
+use crate::lock::Lock;
 use crate::remote::{Body, Origin, Record, RecordRef, Remote};
 use crate::spawn_queue::Fleet;
 use crate::stack::{self, StackSettings};
@@ -17,10 +18,10 @@ use crate::thread::{Output, Spawned};
 use crate::worker::{Unwinding, Worker};
 use crate::{cancel, current, overflow};
 use std::cell::Cell;
-use std::io;
+use std::io::{self, Write};
 use std::panic::Location;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -105,7 +106,7 @@ unsafe fn erase<'a>(record: Arc<Record<dyn Body + 'a>>) -> RecordRef {
 }
 
 fn main_origin(builder: &Builder, spawned_at: &'static Location<'static>) -> io::Result<Origin> {
-    let size = stack::size_for(builder.main_stack_size)?;
+    let size = stack::size_for_guarded(builder.main_stack_size, builder.stacks.guard_size)?;
     Ok(Origin::new(Some("main".into()), size as u32, spawned_at))
 }
 
@@ -135,15 +136,20 @@ fn run_worker(worker: &Worker) {
     drop(entered);
     std::mem::forget(bomb);
     for record in worker.leak_rest() {
-        eprintln!(
-            "dormouse: coroutine '{}', spawned at {}, did not end within {:?} of shutdown and is leaked",
+        report(format_args!(
+            "coroutine '{}', spawned at {}, did not end within {:?} of shutdown and is leaked",
             record.display_name(),
             record.spawned_at,
             worker.fleet.grace,
-        );
+        ));
         record.body.refuse(cancel::payload());
     }
     worker.remote.close();
+}
+
+/// Tells the user. Where standard error is closed, nobody hears.
+fn report(message: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "dormouse: {message}");
 }
 
 /// A worker that panics is a defect of ours; its coroutines would hang for ever.
@@ -151,7 +157,7 @@ struct AbortOnUnwind;
 
 impl Drop for AbortOnUnwind {
     fn drop(&mut self) {
-        eprintln!("dormouse: a worker panicked, aborting");
+        report(format_args!("a worker panicked, aborting"));
         std::process::abort();
     }
 }
@@ -200,7 +206,7 @@ impl Crew {
 fn report_stuck(threads: &[JoinHandle<()>]) {
     for thread in threads.iter().filter(|thread| !thread.is_finished()) {
         let name = thread.thread().name().unwrap_or("<unnamed>");
-        eprintln!("dormouse: worker '{name}' runs a coroutine that does not yield; the thread is left running");
+        report(format_args!("worker '{name}' runs a coroutine that does not yield; the thread is left running"));
     }
 }
 
@@ -262,8 +268,8 @@ pub(crate) fn spawn(record: RecordRef) -> io::Result<()> {
 
 /// The runtime of background workers for those who call `spawn` without `run`; lives until the process ends.
 fn default_fleet() -> io::Result<Arc<Fleet>> {
-    static DEFAULT: Mutex<Option<Arc<Fleet>>> = Mutex::new(None);
-    let mut default = DEFAULT.lock().unwrap_or_else(PoisonError::into_inner);
+    static DEFAULT: LazyLock<Lock<Option<Arc<Fleet>>>> = LazyLock::new(|| Lock::new(None));
+    let mut default = DEFAULT.lock();
     if let Some(fleet) = &*default {
         return Ok(Arc::clone(fleet));
     }

@@ -37,12 +37,12 @@ pub(crate) struct Registration {
 impl Registration {
     /// Not zero, since worker ids start at 1.
     fn pack(self) -> u64 {
-        u64::from(self.worker.number()) << 42 | self.id.pack()
+        u64::from(self.worker.number()) << 32 | u64::from(self.id.to_bits())
     }
 
     fn unpack(word: u64) -> Option<Registration> {
-        let worker = WorkerId::from_number((word >> 42) as u32)?;
-        Some(Registration { worker, id: SourceId::unpack(word) })
+        let worker = WorkerId::from_number((word >> 32) as u32)?;
+        Some(Registration { worker, id: SourceId::from_bits(word as u32) })
     }
 }
 
@@ -138,13 +138,13 @@ impl List<'_> {
 mod tests {
     use super::*;
 
-    fn registration(worker: u32, index: u32) -> Registration {
+    fn registration(worker: u32, index: usize) -> Registration {
         Registration { worker: WorkerId::from_number(worker).unwrap(), id: SourceId::new(index, 7) }
     }
 
     #[test]
     fn a_registration_fits_a_word_and_comes_back() {
-        for (worker, index) in [(1, 0), (WorkerId::LAST, SourceId::LAST_INDEX)] {
+        for (worker, index) in [(1, 0), (u32::MAX, SourceId::LAST_INDEX)] {
             let registration = registration(worker, index);
             assert_eq!(Registration::unpack(registration.pack()), Some(registration));
         }

@@ -55,18 +55,18 @@ impl Fleet {
     /// Hands a record to the less loaded of two workers; for callers that are not on one of them.
     pub(crate) fn inject(&self, record: RecordRef) {
         let (first, second) = self.sample();
-        let target = if load(second) < load(first) { second } else { first };
+        let target = if second.load() < first.load() { second } else { first };
         target.inject(record);
     }
 
-    /// The worker that should start what a coroutine of `own` (whose load is `own_load`) spawns; `None` for `own`.
+    /// The worker that should start what a coroutine of `own` spawns, where `own_load` live or wait; `None` for `own`.
     pub(crate) fn place(&self, own: &Remote, own_load: u32) -> Option<&Remote> {
         if self.workers.len() == 1 {
             return None;
         }
         let (first, second) = self.sample();
-        let target = if load(second) < load(first) { second } else { first };
-        let stays = target.id == own.id || own_load <= load(target).saturating_add(PLACEMENT_THRESHOLD);
+        let target = if second.load() < first.load() { second } else { first };
+        let stays = target.id == own.id || own_load <= target.load().saturating_add(PLACEMENT_THRESHOLD);
         (!stays).then_some(target)
     }
 
@@ -76,11 +76,6 @@ impl Fleet {
         let count = self.workers.len();
         (&self.workers[turn % count], &self.workers[(turn + 1) % count])
     }
-}
-
-fn load(worker: &Remote) -> u32 {
-    // ORDERING: Relaxed; a guess is enough to place by.
-    worker.load.load(Ordering::Relaxed)
 }
 
 /// A worker's own unstarted coroutines.

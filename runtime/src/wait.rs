@@ -165,19 +165,32 @@ impl Source {
         };
         let all = registrations.lock().clear();
         for registration in all {
-            current::with_worker(|worker| end(worker, registration, fd, sole));
+            current::with_worker(|worker| end(worker, registration, (!sole).then_some(fd)));
         }
     }
 }
 
-/// Ends one registration: here at once, elsewhere by a message.
-fn end(here: Option<&Worker>, registration: Registration, fd: BorrowedFd<'_>, sole: bool) {
+/// A source that was not deregistered is forgotten by the workers. Its descriptor may be anything by now, so epoll is left
+/// alone: if the description lives on, its events are ignored.
+impl Drop for Source {
+    fn drop(&mut self) {
+        if let Some(registrations) = self.registrations.take() {
+            let all = registrations.lock().clear();
+            for registration in all {
+                current::with_worker(|worker| end(worker, registration, None));
+            }
+        }
+    }
+}
+
+/// Ends one registration: here at once, elsewhere by a message. Epoll is told about `fd` if it is given.
+fn end(here: Option<&Worker>, registration: Registration, fd: Option<BorrowedFd<'_>>) {
     let here = here.filter(|worker| worker.remote.id == registration.worker);
     let elsewhere = if here.is_none() { Remote::find(registration.worker) } else { None };
     let Some(remote) = here.map(|worker| &worker.remote).or(elsewhere.as_ref()) else {
         return;
     };
-    if !sole {
+    if let Some(fd) = fd {
         remote.epoll.delete(fd.as_raw_fd());
     }
     match here {

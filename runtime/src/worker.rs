@@ -11,6 +11,7 @@
 
 #![allow(unsafe_code)]
 
+use crate::cancel;
 use crate::coroutine::{Coroutine, Suspender};
 use crate::mail::Letters;
 use crate::pace::Pace;
@@ -19,7 +20,7 @@ use crate::readiness::Interest;
 use crate::remote::{Message, RecordRef, Remote, SourceId, Start};
 use crate::slot::{Awaited, Event, Outcome, Shield, Slot, Slots, State};
 use crate::spawn_queue::{Fleet, SpawnQueue};
-use crate::stack::{StackSettings, Stacks};
+use crate::stack::{Stack, StackSettings, Stacks};
 use crate::sys::clock::Clock;
 use crate::timer::Wheel;
 use crate::trim::Trim;
@@ -72,8 +73,12 @@ pub(crate) struct Worker {
     stacks: RefCell<Stacks>,
     /// Unstarted coroutines.
     spawns: SpawnQueue,
-    /// Unstarted coroutines for which there was no stack; one is tried again whenever a stack comes back.
+    /// Unstarted coroutines for which there was no stack; one is tried again whenever a stack of its size comes back.
     starved: RefCell<VecDeque<RecordRef>>,
+    /// A stack of the default size for dropping the closures of those that can have none; `None` while in use.
+    reserve: RefCell<Option<Stack>>,
+    /// Whether this thread was panicking already when the loop began: then std's word on it tells nothing.
+    born_panicking: bool,
     /// Turns since the last look at a poller without sources.
     blind_turns: Cell<u32>,
     /// Which parked stacks are to be trimmed.
@@ -106,7 +111,8 @@ impl Worker {
     /// Makes a worker on the thread that will run it; fails with ENOMEM, EMFILE or ENFILE.
     pub(crate) fn new(remote: Arc<Remote>, fleet: Arc<Fleet>, stacks: StackSettings) -> io::Result<Worker> {
         let clock = Clock::start();
-        let stacks = Stacks::new(stacks)?;
+        let mut stacks = Stacks::new(stacks)?;
+        let reserve = stacks.acquire(0)?;
         Ok(Worker {
             guard_size: stacks.guard_size(),
             slots: RefCell::default(),
@@ -126,6 +132,8 @@ impl Worker {
             perhaps_unwinding: Cell::new(0),
             certainties: Cell::new(0),
             starved: RefCell::default(),
+            reserve: RefCell::new(Some(reserve)),
+            born_panicking: std::thread::panicking(),
             blind_turns: Cell::new(0),
             stop_at: Cell::new(None),
             remote,
@@ -215,13 +223,14 @@ impl Worker {
     }
 
     fn publish_load(&self) {
-        let load = (self.slots.borrow().len() + self.spawns.len()) as u32;
-        // ORDERING: Relaxed; a guess for placement, see `Fleet::place`.
-        self.remote.load.store(load, crate::atomic::Ordering::Relaxed);
+        self.remote.publish_load(self.slots.borrow().len() + self.spawns.len());
     }
 
     fn has_work(&self) -> bool {
-        !self.ready.borrow().is_empty() || !self.spawns.is_empty() || self.remote.has_messages()
+        !self.ready.borrow().is_empty()
+            || !self.spawns.is_empty()
+            || self.remote.has_messages()
+            || self.remote.has_injected()
     }
 
     /// Looks at timers and poller; sleeps if there is nothing to run.
@@ -305,41 +314,59 @@ impl Worker {
     /// Starts a coroutine and runs it until it suspends. If there is no stack for it now, it waits for one.
     fn start(&self, record: RecordRef) {
         let acquired = self.stacks.borrow_mut().acquire(record.stack_size as usize);
-        let stack = match acquired {
-            Ok(stack) => stack,
-            Err(error) => return self.starve(record, error),
-        };
+        match acquired {
+            Ok(stack) => self.start_on(stack, record, Start::Run),
+            Err(error) => self.starve(record, error),
+        }
+    }
+
+    fn start_on(&self, stack: Stack, record: RecordRef, start: Start) {
         let index = self.slots.borrow_mut().insert(Slot::new(Arc::clone(&record), stack.extent()));
         let letters = record.settle(&self.remote, index);
-        let ended = self.fleet.is_stopping();
-        let start = if letters.cancel || ended { Start::Drop } else { Start::Run };
+        let dropped = letters.cancel || self.fleet.is_stopping();
+        let start = if dropped && matches!(start, Start::Run) { Start::Drop } else { start };
         let body = Arc::clone(&record);
         let coroutine = Coroutine::new(stack, move |suspender| enter(suspender, &body, start));
         {
-            let mut slots = self.slots.borrow_mut();
-            slots[index].coroutine = Some(coroutine);
-            slots[index].life.token = letters.unpark;
-            slots[index].life.cancelled = start == Start::Drop;
+            let slot = &mut self.slots.borrow_mut()[index];
+            slot.coroutine = Some(coroutine);
+            slot.life.token = letters.unpark;
+            slot.life.cancelled = dropped && cancel::CAN_THROW;
         }
         self.resume(index);
     }
 
-    /// No stack: the record waits until a coroutine ends. If none lives, or the size is impossible, waiting is in vain.
+    /// No stack: the record waits until one of its size comes back. If none is out, that is in vain: its closure is
+    /// dropped, on the reserve (invariant 4), and its `join` tells why.
     #[cold]
     fn starve(&self, record: RecordRef, error: io::Error) {
-        if self.slots.borrow().is_empty() || error.kind() == io::ErrorKind::InvalidInput {
-            record.body.refuse(Box::new(error));
-        } else {
-            self.starved.borrow_mut().push_back(record);
+        // The reserve itself is out for good.
+        let comes_back = self.stacks.borrow().are_out(record.stack_size as usize);
+        let reserve = if comes_back { None } else { self.reserve.borrow_mut().take() };
+        match reserve {
+            Some(stack) => self.start_on(stack, record, Start::Refuse(error)),
+            None => self.starved.borrow_mut().push_back(record),
         }
     }
 
-    /// A stack came back: tries one record again; all of them if nobody lives who could bring another.
+    /// A stack came back: tries one record of its size again, and all that no stack will come back for.
     #[cold]
-    fn feed_starved(&self) {
+    fn feed_starved(&self, size: usize) {
         let mut starved = self.starved.borrow_mut();
-        let count = if self.slots.borrow().is_empty() { starved.len() } else { 1 };
-        starved.drain(..count).for_each(|record| self.spawns.push_local(record));
+        let mut fed = false;
+        for _ in 0..starved.len() {
+            let Some(record) = starved.pop_front() else {
+                return;
+            };
+            let hopeless = !self.stacks.borrow().are_out(record.stack_size as usize);
+            let fits = !fed && self.stacks.borrow().size_of(record.stack_size as usize) == size;
+            if hopeless || fits {
+                fed |= fits;
+                self.spawns.push_local(record);
+            } else {
+                starved.push_back(record);
+            }
+        }
     }
 
     /// Gives the thread to a ready coroutine until it suspends or ends.
@@ -374,10 +401,23 @@ impl Worker {
 
     fn end(&self, index: u32, coroutine: Coroutine) {
         let slot = self.slots.borrow_mut().remove(index);
-        self.stacks.borrow_mut().release(coroutine.into_stack());
+        let stack = coroutine.into_stack();
+        let size = stack.size();
+        self.release(stack);
         drop(slot);
         if !self.starved.borrow().is_empty() {
-            self.feed_starved();
+            self.feed_starved(size);
+        }
+    }
+
+    /// Back to the pool, unless the reserve is missing.
+    fn release(&self, stack: Stack) {
+        let mut reserve = self.reserve.borrow_mut();
+        let mut stacks = self.stacks.borrow_mut();
+        if reserve.is_none() && stack.size() == stacks.size_of(0) {
+            *reserve = Some(stack);
+        } else {
+            stacks.release(stack);
         }
     }
 
@@ -452,6 +492,8 @@ impl Worker {
     pub(crate) fn unwinding(&self) -> Unwinding {
         if !std::thread::panicking() {
             Unwinding::No
+        } else if self.born_panicking {
+            if self.with_running(|slot| slot.life.thrown) { Unwinding::Yes } else { Unwinding::No }
         } else if self.perhaps_unwinding.get() == 0 || self.with_running(|slot| slot.life.thrown) {
             Unwinding::Yes
         } else {
@@ -599,7 +641,7 @@ impl Worker {
         let grace = u64::try_from(self.fleet.grace.as_nanos()).unwrap_or(u64::MAX);
         let stop_at = self.clock.now().saturating_add(grace);
         self.stop_at.set(Some(stop_at));
-        if cfg!(panic = "unwind") {
+        if cancel::CAN_THROW {
             let indexes = self.slots.borrow().indexes();
             indexes.into_iter().for_each(|index| self.deliver_at(index, Event::Cancel));
         }

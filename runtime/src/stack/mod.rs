@@ -76,6 +76,16 @@ pub(crate) fn size_for(bytes: usize) -> io::Result<usize> {
     Ok(bytes.max(MIN_SIZE).max(4 * mmap::page_size()).next_power_of_two())
 }
 
+/// As [`size_for`], for a stack that has a guard of `guard_size` bytes.
+///
+/// # Errors
+/// `InvalidInput` also if the guard takes half of it or more.
+pub(crate) fn size_for_guarded(bytes: usize, guard_size: usize) -> io::Result<usize> {
+    let size = size_for(bytes)?;
+    slab::Guard::new(guard_size, GuardKind::Auto, size)?;
+    Ok(size)
+}
+
 /// Where a stack lies. A copy of the addresses, no right to use them.
 ///
 /// One word, since every connection pays for it: the base, and in its low 4 bits the size class.

@@ -186,6 +186,11 @@ impl Pool {
         self.slabs.retain(|slab| slab.out() > 0 || Some(slab.range().start) == kept);
     }
 
+    /// Stacks handed out, the leaked ones included; walks the slabs.
+    pub(crate) fn out(&self) -> usize {
+        self.slabs.iter().map(Slab::out).sum::<usize>() - self.hot.len()
+    }
+
     /// The present state; walks the slabs.
     #[cfg(test)]
     pub(crate) fn counters(&self) -> Counters {

@@ -81,6 +81,20 @@ impl Stacks {
         }
     }
 
+    /// Whether stacks of this size are handed out, beside the worker's one in reserve, so that one may come back.
+    pub(crate) fn are_out(&self, bytes: usize) -> bool {
+        let size = self.size_of(bytes);
+        let reserved = usize::from(size == self.size_of(0));
+        let pool = self.pools.iter().find(|pool| pool.stack_size() == size);
+        pool.is_some_and(|pool| pool.out() > reserved)
+    }
+
+    /// The size of the stack that somebody gets who asks for `bytes`, which were found possible before.
+    pub(crate) fn size_of(&self, bytes: usize) -> usize {
+        let default = self.pools[0].stack_size();
+        if bytes == 0 { default } else { size_for(bytes).unwrap_or(default) }
+    }
+
     /// Whether [`Stacks::give_back`] has something to do.
     #[inline]
     pub(crate) fn has_surplus(&self) -> bool {

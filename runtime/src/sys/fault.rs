@@ -135,7 +135,12 @@ impl AlternateStack {
         let ours = libc::stack_t { ss_sp: base, ss_flags: 0, ss_size: ALTERNATE_STACK };
         let mut previous = MaybeUninit::<libc::stack_t>::zeroed();
         // SAFETY: `ours` describes the mapping above, which lives as long as the value returned.
-        cvt(unsafe { libc::sigaltstack(&raw const ours, previous.as_mut_ptr()) })?;
+        let installed = cvt(unsafe { libc::sigaltstack(&raw const ours, previous.as_mut_ptr()) });
+        if let Err(error) = installed {
+            // SAFETY: the mapping is ours and nobody uses it.
+            unsafe { libc::munmap(base, ALTERNATE_STACK) };
+            return Err(error);
+        }
         // SAFETY: the call succeeded, so it was written.
         let previous = unsafe { previous.assume_init() };
         Ok(AlternateStack { base, previous })

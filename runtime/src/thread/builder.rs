@@ -1,9 +1,9 @@
 //! What a coroutine can be given at its birth.
 
 use super::{JoinHandle, LocalJoinHandle, Output, Spawned};
-use crate::remote::{Origin, Record, RecordRef};
+use crate::remote::{Body, Origin, Record, RecordRef};
 use crate::stack;
-use crate::{current, runtime};
+use crate::{cancel, current, runtime};
 use std::io;
 use std::panic::Location;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for a stack above 128 MiB; `Other` if the runtime is shutting down; from a plain thread, whatever
+    /// `InvalidInput` for a stack above 128 MiB, or not above twice the guard; `Other` if the runtime is shutting down; from a plain thread, whatever
     /// kept the default runtime from starting.
     #[track_caller]
     pub fn spawn<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
@@ -88,20 +88,19 @@ impl Builder {
         T: 'static,
     {
         let origin = self.origin(Location::caller())?;
-        let boxed: Box<dyn FnOnce() -> T> = Box::new(f);
-        let record = Arc::new(Record::new(origin, Spawned::new(boxed)));
-        let queued = Arc::clone(&record) as RecordRef;
         current::with_coroutine(|worker| {
             let worker = worker.expect("spawn_local was called outside a coroutine");
             runtime::may_spawn(worker)?;
-            worker.spawn_local(queued);
-            Ok::<_, io::Error>(())
-        })?;
-        Ok(LocalJoinHandle::new(JoinHandle::new(record as Arc<Record<dyn Output<T>>>)))
+            let boxed: Box<dyn FnOnce() -> T> = Box::new(f);
+            let record = Arc::new(Record::new(origin, Spawned::new(boxed)));
+            worker.spawn_local(Arc::clone(&record) as RecordRef);
+            Ok(LocalJoinHandle::new(JoinHandle::new(record as Arc<Record<dyn Output<T>>>)))
+        })
     }
 
     fn origin(self, spawned_at: &'static Location<'static>) -> io::Result<Origin> {
-        let stack_size = self.stack_size.map_or(Ok(0), stack::size_for)?;
+        let guard_size = current::with_coroutine(|worker| worker.map_or(0, |worker| worker.guard_size));
+        let stack_size = self.stack_size.map_or(Ok(0), |bytes| stack::size_for_guarded(bytes, guard_size))?;
         Ok(Origin::new(self.name, stack_size as u32, spawned_at))
     }
 }
@@ -112,6 +111,10 @@ where
     T: Send + 'static,
 {
     let record = Arc::new(Record::new(origin, Spawned::new(f)));
-    runtime::spawn(Arc::clone(&record) as RecordRef)?;
+    if let Err(error) = runtime::spawn(Arc::clone(&record) as RecordRef) {
+        // Nobody has the record, so the closure is dropped here, as std does.
+        record.body.refuse(cancel::payload());
+        return Err(error);
+    }
     Ok(JoinHandle::new(record as Arc<Record<dyn Output<T>>>))
 }

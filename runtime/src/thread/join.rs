@@ -55,6 +55,10 @@ impl<T> JoinHandle<T> {
     /// closure; one that has ended, or ends by itself first, is as if never asked. Never blocks; may be called from any
     /// thread.
     ///
+    /// # Panics
+    ///
+    /// Panics in a program built with panic=abort, where nothing can unwind.
+    ///
     /// # Examples
     ///
     /// ```

@@ -107,6 +107,11 @@ impl<F: FnOnce() -> T, T> Spawned<F, T> {
     }
 }
 
+/// Drops a closure that will not be called; gives the payload if that panics.
+fn drop_closure<F>(closure: F) -> Option<Box<dyn Any + Send>> {
+    catch_unwind(AssertUnwindSafe(|| drop(closure))).err()
+}
+
 /// Nobody asked for the result. As in std, a panic in its Drop has nowhere to go; a cancellation there has done its work.
 fn drop_result<T>(result: thread::Result<T>) {
     let dropped = catch_unwind(AssertUnwindSafe(|| drop(result)));
@@ -124,10 +129,8 @@ impl<F: FnOnce() -> T, T> Body for Spawned<F, T> {
         };
         let result = match start {
             Start::Run => catch_unwind(AssertUnwindSafe(closure)),
-            Start::Drop => {
-                let dropped = catch_unwind(AssertUnwindSafe(|| drop(closure)));
-                Err(dropped.err().unwrap_or_else(cancel::payload))
-            }
+            Start::Drop => Err(drop_closure(closure).unwrap_or_else(cancel::payload)),
+            Start::Refuse(error) => Err(drop_closure(closure).unwrap_or_else(|| Box::new(error))),
         };
         self.finish(result);
     }
@@ -135,8 +138,7 @@ impl<F: FnOnce() -> T, T> Body for Spawned<F, T> {
     fn refuse(&self, payload: Box<dyn Any + Send>) {
         // SAFETY: invariant 1; the coroutine has not finished and will not run, so its place is the caller's.
         let stage = unsafe { self.take() };
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(stage)));
-        self.finish(Err(payload));
+        self.finish(Err(drop_closure(stage).unwrap_or(payload)));
     }
 }
 
