@@ -21,9 +21,6 @@
 
 use std::any::Any;
 
-/// Whether a coroutine can be unwound at all.
-pub(crate) const CAN_THROW: bool = cfg!(panic = "unwind");
-
 /// Whether a park is a cancellation point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Point {

@@ -14,23 +14,34 @@ use corosensei::{CoroutineResult, Yielder};
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
 
+/// Whether stacks can be unwound in this program.
+pub(crate) const CAN_UNWIND: bool = cfg!(panic = "unwind");
+
+/// What corosensei gives a coroutine to suspend with.
+type CoYielder = Yielder<*const Cell<Suspender>, ()>;
+
 /// A stack and the code that runs on it.
 pub(crate) struct Coroutine {
     /// Dropped only when finished (invariant 2).
-    inner: ManuallyDrop<corosensei::Coroutine<(), (), (), Stack>>,
+    inner: ManuallyDrop<corosensei::Coroutine<*const Cell<Suspender>, (), (), Stack>>,
 }
 
 impl Coroutine {
     /// Puts `body` on `stack`; it runs at the first resume and must not unwind.
-    pub(crate) fn new(stack: Stack, body: impl FnOnce(Suspender) + 'static) -> Coroutine {
-        let entry = move |yielder: &Yielder<(), ()>, ()| body(Suspender(yielder));
+    pub(crate) fn new(stack: Stack, body: impl FnOnce() + 'static) -> Coroutine {
+        let entry = move |yielder: &CoYielder, way_back: *const Cell<Suspender>| {
+            // SAFETY: `resume` passed a reference that it still holds.
+            unsafe { &*way_back }.set(Suspender(yielder));
+            body();
+        };
         Coroutine { inner: ManuallyDrop::new(corosensei::Coroutine::with_stack(stack, entry)) }
     }
 
-    /// Runs until the next suspension or the end; `true` at the end.
+    /// Runs until the next suspension or the end; `true` at the end. The first time, `way_back` is set to the coroutine's
+    /// suspender before anything else.
     #[inline]
-    pub(crate) fn resume(&mut self) -> bool {
-        matches!(self.inner.resume(()), CoroutineResult::Return(()))
+    pub(crate) fn resume(&mut self, way_back: &Cell<Suspender>) -> bool {
+        matches!(self.inner.resume(way_back), CoroutineResult::Return(()))
     }
 
     /// Takes the stack back from a finished coroutine.
@@ -55,7 +66,7 @@ impl std::fmt::Debug for Coroutine {
 /// The way back from a coroutine to whoever resumed it. Lives at the top of the coroutine's stack, at one address for
 /// the coroutine's whole life.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Suspender(*const Yielder<(), ()>);
+pub(crate) struct Suspender(*const CoYielder);
 
 impl Suspender {
     /// Before the first run there is none.

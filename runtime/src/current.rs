@@ -55,6 +55,16 @@ impl Drop for Entered {
     }
 }
 
+/// The question of the fault handler: reports an overflow of the running coroutine's stack, and only that.
+pub(crate) fn explain_fault(address: usize) -> bool {
+    with_worker(|worker| {
+        worker.is_some_and(|worker| {
+            // SAFETY: the worker forgets it when the coroutine gives control back.
+            worker.on_stack.get().is_some_and(|on| unsafe { on.explain(address, worker.guard_size) })
+        })
+    })
+}
+
 /// This OS thread as a waiting party. After its thread-locals are gone, a fresh one each time.
 pub(crate) fn os_thread() -> Arc<OsThread> {
     OS_THREAD.try_with(Arc::clone).unwrap_or_else(|_| Arc::new(OsThread::new()))

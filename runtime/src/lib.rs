@@ -50,6 +50,7 @@ mod runtime;
 mod slot;
 mod source;
 mod spawn_queue;
+mod spawned;
 mod stack;
 mod sys;
 pub mod thread;
@@ -59,9 +60,8 @@ pub mod wait;
 mod waiter;
 mod worker;
 
-pub use builder::Builder;
+pub use builder::{Builder, run};
 pub use cancel::Cancelled;
-pub use runtime::run;
 pub use thread::{spawn, spawn_local};
 
 /// Pure parts that benchmarks of other crates measure. No part of the public surface.

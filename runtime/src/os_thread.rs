@@ -7,10 +7,18 @@
 
 use crate::atomic::{AtomicU32, Ordering};
 use crate::mail::Ticket;
-use crate::park::Parked;
 use crate::remote::fresh_id;
 use crate::sys::futex;
 use std::time::{Duration, Instant};
+
+/// How a park that was not cancelled ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parked {
+    /// By its event, or for no reason.
+    Woken,
+    /// By its deadline.
+    TimedOut,
+}
 
 const EMPTY: u32 = 0;
 const PARKED: u32 = 1;

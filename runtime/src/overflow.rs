@@ -5,7 +5,6 @@
 
 #![allow(unsafe_code)]
 
-use crate::current;
 use crate::remote::{Body, Record, RecordRef};
 use crate::stack::Extent;
 use crate::sys::fault;
@@ -28,20 +27,20 @@ impl OnStack {
     }
 }
 
-/// The question of the fault handler: reports an overflow of the running coroutine, and only that.
-pub(crate) fn explain(address: usize) -> bool {
-    current::with_worker(|worker| {
-        let running = worker.and_then(|worker| worker.on_stack.get().map(|on| (on, worker.guard_size)));
-        let Some((on, guard_size)) = running else {
-            return false;
-        };
-        if !on.stack.guard_covers(address, guard_size) {
-            return false;
+impl OnStack {
+    /// Reports an overflow if `address` is in the guard, `guard_size` bytes.
+    ///
+    /// # Safety
+    ///
+    /// It is the running coroutine's.
+    pub(crate) unsafe fn explain(self, address: usize, guard_size: usize) -> bool {
+        let overflown = self.stack.guard_covers(address, guard_size);
+        if overflown {
+            // SAFETY: the running coroutine's slot holds a reference to its record until it has ended.
+            report(unsafe { &*self.record }, self.stack.size());
         }
-        // SAFETY: the running coroutine's slot holds a reference to its record until it has ended.
-        report(unsafe { &*on.record }, on.stack.size());
-        true
-    })
+        overflown
+    }
 }
 
 fn report(record: &Record<dyn Body>, size: usize) {

@@ -7,21 +7,13 @@
 
 use crate::cancel::{self, Point};
 use crate::current;
+use crate::os_thread::Parked;
 use crate::readiness::Interest;
 use crate::remote::SourceId;
 use crate::slot::{Awaited, Outcome, Shield};
 use crate::worker::{Unwinding, Worker};
 use std::io;
 use std::time::Instant;
-
-/// How a park that was not cancelled ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Parked {
-    /// By its event, or for no reason.
-    Woken,
-    /// By its deadline.
-    TimedOut,
-}
 
 /// Calls `f` with this thread's worker, for a caller that knows it runs in a coroutine.
 fn in_coroutine<R>(f: impl FnOnce(&Worker) -> R) -> R {

@@ -16,7 +16,6 @@ use crate::readiness::Interest;
 use crate::sys::epoll::{self, Epoll};
 use crate::sys::eventfd::EventFd;
 use crossbeam_deque::{Injector, Steal};
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZeroU32;
@@ -173,7 +172,7 @@ impl Remote {
 
     fn refuse_injected(&self) {
         while let Some(record) = self.pop_injected() {
-            record.body.refuse(crate::cancel::payload());
+            record.body.lose();
         }
     }
 
@@ -266,7 +265,7 @@ pub(crate) trait Body: Send + Sync {
     /// Instead of `run`, or of its end: the coroutine will never (again) run, and `join` is to say so. Drops the closure
     /// if it is still there, so it must not be called from a worker's loop. Only the owner calls it once it has ended, or
     /// whoever holds a record that no worker has.
-    fn refuse(&self, payload: Box<dyn Any + Send>);
+    fn lose(&self);
 }
 
 /// What outlives a coroutine's slot and stack.

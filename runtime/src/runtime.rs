@@ -8,15 +8,14 @@
 
 #![allow(unsafe_code)]
 
-use crate::builder::Builder;
+use crate::current;
 use crate::lock::Lock;
 use crate::remote::{Body, Origin, Record, RecordRef, Remote};
 use crate::spawn_queue::Fleet;
-use crate::stack::{self, StackSettings};
+use crate::spawned::{Output, Spawned};
+use crate::stack::{self, GuardKind, StackSettings};
 use crate::sys::fault::{self, AlternateStack};
-use crate::thread::{Output, Spawned};
 use crate::worker::{Unwinding, Worker};
-use crate::{cancel, current, overflow};
 use std::cell::Cell;
 use std::io::{self, Write};
 use std::panic::Location;
@@ -28,48 +27,46 @@ use std::time::Duration;
 /// How much longer than a worker's own grace its thread is waited for.
 const LATE_THREAD: Duration = Duration::from_millis(500);
 
-/// Runs `f` as the first coroutine of a runtime on the calling thread.
-///
-/// The calling thread becomes worker 0. `f` need be neither `Send` nor `'static`; it runs on a 1 MiB stack. When it has
-/// returned, every coroutine left is cancelled: it unwinds from where it is parked and its destructors run. [`Builder`]
-/// has more workers and other sizes.
-///
-/// # Panics
-///
-/// Panics inside another `run`, if the runtime cannot start ([`Builder::run`] answers an error instead), and where `f`
-/// does, after the same orderly end.
-///
-/// # Blocking
-///
-/// Blocks the calling thread until the end.
-///
-/// # Examples
-///
-/// ```
-/// let mut greeting = String::from("hello");
-/// dormouse_runtime::run(|| greeting.push_str(", dormouse"));
-/// assert_eq!(greeting, "hello, dormouse");
-/// ```
-#[track_caller]
-pub fn run<F, T>(f: F) -> T
-where
-    F: FnOnce() -> T,
-{
-    Builder::new().run(f).expect("the runtime cannot start")
+/// What a runtime is to be.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// OS threads that run coroutines, the caller's included.
+    pub(crate) workers: usize,
+    /// Bytes of the first coroutine's stack.
+    pub(crate) main_stack_size: usize,
+    /// Every other stack.
+    pub(crate) stacks: StackSettings,
+    /// Worker threads are named `prefix-1`, `prefix-2` and so on.
+    pub(crate) name_prefix: String,
+    /// How long the end waits for what does not end.
+    pub(crate) shutdown_timeout: Duration,
 }
 
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            workers: 1,
+            main_stack_size: 1 << 20,
+            stacks: StackSettings { stack_size: stack::DEFAULT_SIZE, guard_size: 4096, guard_kind: GuardKind::Auto },
+            name_prefix: "dormouse".into(),
+            shutdown_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Runs `f` as the first coroutine of a runtime on the calling thread. See `Builder::run`.
 #[track_caller]
-pub(crate) fn run_built<F, T>(builder: Builder, f: F) -> io::Result<T>
+pub(crate) fn run<F, T>(settings: &Settings, f: F) -> io::Result<T>
 where
     F: FnOnce() -> T,
 {
     let nested = current::with_worker(|worker| worker.is_some());
     assert!(!nested, "run was called inside a runtime: call the function directly, or spawn it");
-    let origin = main_origin(&builder, Location::caller())?;
-    let fleet = make_fleet(&builder)?;
-    let worker = Worker::new(Arc::clone(&fleet.workers[0]), Arc::clone(&fleet), builder.stacks)?;
+    let origin = main_origin(settings, Location::caller())?;
+    let fleet = make_fleet(settings)?;
+    let worker = Worker::new(Arc::clone(&fleet.workers[0]), Arc::clone(&fleet), settings.stacks)?;
     let alternate = AlternateStack::install()?;
-    let crew = Crew::start(&builder, &fleet)?;
+    let crew = Crew::start(settings, &fleet)?;
     let (called, stopping) = (&Cell::new(false), StopOnDrop(Arc::clone(&fleet)));
     // Boxed apart: a closure of any size then runs from where it is, whatever the main stack's size.
     let f: Box<dyn FnOnce() -> T + '_> = Box::new(f);
@@ -105,18 +102,18 @@ unsafe fn erase<'a>(record: Arc<Record<dyn Body + 'a>>) -> RecordRef {
     unsafe { std::mem::transmute::<Arc<Record<dyn Body + 'a>>, RecordRef>(record) }
 }
 
-fn main_origin(builder: &Builder, spawned_at: &'static Location<'static>) -> io::Result<Origin> {
-    let size = stack::size_for_guarded(builder.main_stack_size, builder.stacks.guard_size)?;
+fn main_origin(settings: &Settings, spawned_at: &'static Location<'static>) -> io::Result<Origin> {
+    let size = stack::size_for_guarded(settings.main_stack_size, settings.stacks.guard_size)?;
     Ok(Origin::new(Some("main".into()), size as u32, spawned_at))
 }
 
-fn make_fleet(builder: &Builder) -> io::Result<Arc<Fleet>> {
-    if builder.workers == 0 {
+fn make_fleet(settings: &Settings) -> io::Result<Arc<Fleet>> {
+    if settings.workers == 0 {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a runtime needs at least one worker"));
     }
-    let workers: io::Result<Box<[_]>> = (0..builder.workers).map(|_| Remote::open()).collect();
-    fault::install(overflow::explain);
-    Ok(Arc::new(Fleet::new(workers?, builder.shutdown_timeout)))
+    let workers: io::Result<Box<[_]>> = (0..settings.workers).map(|_| Remote::open()).collect();
+    fault::install(current::explain_fault);
+    Ok(Arc::new(Fleet::new(workers?, settings.shutdown_timeout)))
 }
 
 /// Begins the end of the runtime when the first coroutine is done, however that comes about.
@@ -142,7 +139,7 @@ fn run_worker(worker: &Worker) {
             record.spawned_at,
             worker.fleet.grace,
         ));
-        record.body.refuse(cancel::payload());
+        record.body.lose();
     }
     worker.remote.close();
 }
@@ -172,11 +169,11 @@ struct Crew {
 
 impl Crew {
     /// Starts workers 1 and up; if one fails, those already there are ended and the error returned.
-    fn start(builder: &Builder, fleet: &Arc<Fleet>) -> io::Result<Crew> {
+    fn start(settings: &Settings, fleet: &Arc<Fleet>) -> io::Result<Crew> {
         let (alive, ended) = channel();
         let mut crew = Crew { threads: Vec::new(), ended };
         for index in 1..fleet.workers.len() {
-            let started = start_thread(index, builder, fleet, alive.clone());
+            let started = start_thread(index, settings, fleet, alive.clone());
             match started {
                 Ok(thread) => crew.threads.push(thread),
                 Err(error) => {
@@ -211,10 +208,15 @@ fn report_stuck(threads: &[JoinHandle<()>]) {
 }
 
 /// Starts one worker thread, and waits until its worker is made.
-fn start_thread(index: usize, builder: &Builder, fleet: &Arc<Fleet>, alive: Sender<()>) -> io::Result<JoinHandle<()>> {
+fn start_thread(
+    index: usize,
+    settings: &Settings,
+    fleet: &Arc<Fleet>,
+    alive: Sender<()>,
+) -> io::Result<JoinHandle<()>> {
     let (made, answer) = channel();
-    let (fleet, stacks) = (Arc::clone(fleet), builder.stacks);
-    let thread = std::thread::Builder::new().name(format!("{}-{index}", builder.name_prefix)).spawn(move || {
+    let (fleet, stacks) = (Arc::clone(fleet), settings.stacks);
+    let thread = std::thread::Builder::new().name(format!("{}-{index}", settings.name_prefix)).spawn(move || {
         run_thread(index, fleet, stacks, &made);
         drop(alive);
     })?;
@@ -280,11 +282,11 @@ fn default_fleet() -> io::Result<Arc<Fleet>> {
 
 fn start_default() -> io::Result<Arc<Fleet>> {
     let count = std::thread::available_parallelism().map_or(1, usize::from);
-    let builder = Builder::new().workers(count);
-    let fleet = make_fleet(&builder)?;
+    let settings = &Settings { workers: count, ..Settings::default() };
+    let fleet = make_fleet(settings)?;
     let (alive, _ended) = channel();
     for index in 0..count {
-        if let Err(error) = start_thread(index, &builder, &fleet, alive.clone()) {
+        if let Err(error) = start_thread(index, settings, &fleet, alive.clone()) {
             fleet.stop();
             return Err(error);
         }

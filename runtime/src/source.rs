@@ -46,14 +46,17 @@ impl Registration {
     }
 }
 
+/// A box of a vector is one word, and hardly any source has one.
+#[allow(clippy::box_collection)]
+type Others = Option<Box<Vec<Registration>>>;
+
 /// The registrations of one socket object.
 #[derive(Debug)]
 pub(crate) struct Registrations {
     /// The home's registration, packed; 0 for none. Written under the lock.
     home: AtomicU64,
-    /// All others. A box of a vector is one word, and hardly any source has one.
-    #[allow(clippy::box_collection)]
-    others: Lock<Option<Box<Vec<Registration>>>>,
+    /// All others.
+    others: Lock<Others>,
 }
 
 impl Registrations {
@@ -80,7 +83,7 @@ pub(crate) struct List<'a> {
     /// The home's word.
     home: &'a AtomicU64,
     /// The others.
-    others: Guard<'a, Option<Box<Vec<Registration>>>>,
+    others: Guard<'a, Others>,
 }
 
 impl List<'_> {

@@ -5,7 +5,8 @@
 
 use crate::current;
 use crate::once_arc::OnceArc;
-use crate::park::{self, Parked};
+use crate::os_thread::Parked;
+use crate::park;
 use crate::remote::{Message, Remote, SourceId};
 use crate::source::{Kind, Registration, Registrations};
 use crate::sys::poll;

@@ -22,8 +22,8 @@
 use crate::cancel::Point;
 use crate::current;
 use crate::mail::Ticket;
-use crate::os_thread::OsThread;
-use crate::park::{self, Parked};
+use crate::os_thread::{OsThread, Parked};
+use crate::park;
 use crate::remote::{self, RecordRef};
 use crate::slot::Event;
 use std::sync::Arc;

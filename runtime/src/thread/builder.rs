@@ -1,9 +1,10 @@
 //! What a coroutine can be given at its birth.
 
-use super::{JoinHandle, LocalJoinHandle, Output, Spawned};
+use super::{JoinHandle, LocalJoinHandle};
 use crate::remote::{Body, Origin, Record, RecordRef};
+use crate::spawned::{Output, Spawned};
 use crate::stack;
-use crate::{cancel, current, runtime};
+use crate::{current, runtime};
 use std::io;
 use std::panic::Location;
 use std::sync::Arc;
@@ -113,7 +114,7 @@ where
     let record = Arc::new(Record::new(origin, Spawned::new(f)));
     if let Err(error) = runtime::spawn(Arc::clone(&record) as RecordRef) {
         // Nobody has the record, so the closure is dropped here, as std does.
-        record.body.refuse(cancel::payload());
+        record.body.lose();
         return Err(error);
     }
     Ok(JoinHandle::new(record as Arc<Record<dyn Output<T>>>))

@@ -1,9 +1,10 @@
 //! A reference to a coroutine or to a plain OS thread: its identity, its name, its park token.
 
+use crate::coroutine::CAN_UNWIND;
+use crate::current;
 use crate::os_thread::OsThread;
 use crate::remote::{self, RecordRef};
 use crate::slot::Event;
-use crate::{cancel, current};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -74,7 +75,9 @@ impl Thread {
 
     /// Asks a coroutine to end; see [`JoinHandle::cancel`](super::JoinHandle::cancel). A plain thread cannot be asked.
     pub(super) fn cancel(&self) {
-        assert!(cancel::CAN_THROW, "a coroutine cannot be cancelled in a program built with panic=abort");
+        if !CAN_UNWIND {
+            panic!("a coroutine cannot be cancelled in a program built with panic=abort");
+        }
         if let Who::Coroutine(record) = &self.who {
             cancel_coroutine(record);
         }

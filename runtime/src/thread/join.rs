@@ -1,8 +1,8 @@
 //! The owned right to wait for a coroutine's end.
 
 use super::handle::Thread;
-use super::spawned::Output;
 use crate::remote::Record;
+use crate::spawned::Output;
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 use std::thread;

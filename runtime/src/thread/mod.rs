@@ -6,12 +6,10 @@
 mod builder;
 mod handle;
 mod join;
-mod spawned;
 
 pub use builder::Builder;
 pub use handle::{Thread, ThreadId};
 pub use join::{JoinHandle, LocalJoinHandle};
-pub(crate) use spawned::{Output, Spawned};
 
 use crate::sys::clock;
 use crate::{current, park as parking};

@@ -135,10 +135,10 @@ impl<F: FnOnce() -> T, T> Body for Spawned<F, T> {
         self.finish(result);
     }
 
-    fn refuse(&self, payload: Box<dyn Any + Send>) {
+    fn lose(&self) {
         // SAFETY: invariant 1; the coroutine has not finished and will not run, so its place is the caller's.
         let stage = unsafe { self.take() };
-        self.finish(Err(drop_closure(stage).unwrap_or(payload)));
+        self.finish(Err(drop_closure(stage).unwrap_or_else(cancel::payload)));
     }
 }
 

@@ -1,0 +1,88 @@
+//! What happens to coroutines from outside: events of the state table, turns at sources.
+//!
+//! Invariant 1: whoever makes a parked slot ready takes it out of its queue and its timer, in the same step.
+
+use super::Worker;
+use crate::poller::Poller;
+use crate::readiness::Interest;
+use crate::remote::{RecordRef, SourceId};
+use crate::slot::{Awaited, Event, Outcome, Shield, Slot, State};
+use std::io;
+
+impl Worker {
+    /// Applies an event to a coroutine of this worker, if it is not done.
+    pub(crate) fn deliver(&self, record: &RecordRef, event: Event) {
+        let found = self.slots.borrow_mut().find(record).map(|(index, _)| index);
+        if let Some(index) = found {
+            self.deliver_at(index, event);
+        }
+    }
+
+    pub(super) fn deliver_at(&self, index: u32, event: Event) {
+        let before = self.slots.borrow()[index].life.state;
+        let woke = self.slots.borrow_mut()[index].life.deliver(event);
+        if woke {
+            self.unpark(index, before);
+        }
+    }
+
+    /// A slot is ready that was parked as `before` says: takes it out of its queue and its timer (invariant 3).
+    pub(super) fn unpark(&self, index: u32, before: State) {
+        let mut slots = self.slots.borrow_mut();
+        if let State::Parked { on: Awaited::Source(interest), .. } = before {
+            let source = slots[index].source;
+            self.poller.borrow_mut().dequeue(&mut *slots, source, interest, index);
+        }
+        self.disarm(&mut slots[index]);
+        self.ready.borrow_mut().push_back(index);
+    }
+
+    pub(super) fn disarm(&self, slot: &mut Slot) {
+        if let Some(timer) = slot.timer.take() {
+            self.timers.borrow_mut().cancel(timer);
+        }
+    }
+
+    /// The source's queue gave up this slot: it is its turn.
+    pub(super) fn source_ready(&self, slot: Option<u32>) {
+        let Some(index) = slot else {
+            return;
+        };
+        let mut slots = self.slots.borrow_mut();
+        if slots[index].life.deliver(Event::SourceReady) {
+            self.disarm(&mut slots[index]);
+            self.ready.borrow_mut().push_back(index);
+        }
+    }
+
+    // ---- sources ---------------------------------------------------------------------------------------------------
+
+    /// Calls `f` with the poller. `f` must not suspend.
+    pub(crate) fn with_poller<R>(&self, f: impl FnOnce(&mut Poller) -> R) -> R {
+        f(&mut self.poller.borrow_mut())
+    }
+
+    /// Queues the running coroutine for a source and parks it. See [`Poller::enqueue`].
+    pub(crate) fn park_on_source(
+        &self,
+        id: SourceId,
+        interest: Interest,
+        front: bool,
+        deadline: Option<u64>,
+        shield: Shield,
+    ) -> io::Result<Outcome> {
+        let index = self.running.get();
+        {
+            let mut slots = self.slots.borrow_mut();
+            self.poller.borrow_mut().enqueue(&mut *slots, id, interest, index, front)?;
+            slots[index].source = id.index() as u32;
+        }
+        Ok(self.park(Awaited::Source(interest), deadline, shield))
+    }
+
+    /// The end of a turn at a source.
+    pub(crate) fn pass_on(&self, id: SourceId, interest: Interest) {
+        let next = self.poller.borrow_mut().pass_on(&mut *self.slots.borrow_mut(), id, interest);
+        self.source_ready(next);
+    }
+}

@@ -1,0 +1,124 @@
+//! How a coroutine begins, is resumed and ends, and what happens when there is no stack for it.
+//!
+//! Invariant 1: a coroutine is out of its slot exactly while it runs.
+
+use super::{IO_BUDGET, NOT_RUNNING, Worker};
+use crate::coroutine::{CAN_UNWIND, Coroutine};
+use crate::remote::{RecordRef, Start};
+use crate::slot::{Slot, State};
+use crate::stack::Stack;
+use std::io;
+use std::sync::Arc;
+
+impl Worker {
+    /// Starts a coroutine and runs it until it suspends. If there is no stack for it now, it waits for one.
+    pub(super) fn start(&self, record: RecordRef) {
+        let acquired = self.stacks.borrow_mut().acquire(record.stack_size as usize);
+        match acquired {
+            Ok(stack) => self.start_on(stack, record, Start::Run),
+            Err(error) => self.starve(record, error),
+        }
+    }
+
+    fn start_on(&self, stack: Stack, record: RecordRef, start: Start) {
+        let index = self.slots.borrow_mut().insert(Slot::new(Arc::clone(&record), stack.extent()));
+        let letters = record.settle(&self.remote, index);
+        let dropped = letters.cancel || self.fleet.is_stopping();
+        let start = if dropped && matches!(start, Start::Run) { Start::Drop } else { start };
+        let body = Arc::clone(&record);
+        let coroutine = Coroutine::new(stack, move || body.body.run(start));
+        {
+            let slot = &mut self.slots.borrow_mut()[index];
+            slot.coroutine = Some(coroutine);
+            slot.life.token = letters.unpark;
+            slot.life.cancelled = dropped && CAN_UNWIND;
+            slot.life.state = State::Running;
+        }
+        self.resume(index);
+    }
+
+    /// No stack: the record waits until one of its size comes back. If none is out, that is in vain: its closure is
+    /// dropped, on the reserve (invariant 4), and its `join` tells why.
+    #[cold]
+    fn starve(&self, record: RecordRef, error: io::Error) {
+        // The reserve itself is out for good.
+        let comes_back = self.stacks.borrow().are_out(record.stack_size as usize);
+        let reserve = if comes_back { None } else { self.reserve.borrow_mut().take() };
+        match reserve {
+            Some(stack) => self.start_on(stack, record, Start::Refuse(error)),
+            None => self.starved.borrow_mut().push_back(record),
+        }
+    }
+
+    /// A stack came back: tries one record of its size again, and all that no stack will come back for.
+    #[cold]
+    fn feed_starved(&self, size: usize) {
+        let mut starved = self.starved.borrow_mut();
+        let mut fed = false;
+        for _ in 0..starved.len() {
+            let Some(record) = starved.pop_front() else {
+                return;
+            };
+            let hopeless = !self.stacks.borrow().are_out(record.stack_size as usize);
+            let fits = !fed && self.stacks.borrow().size_of(record.stack_size as usize) == size;
+            if hopeless || fits {
+                fed |= fits;
+                self.spawns.push_local(record);
+            } else {
+                starved.push_back(record);
+            }
+        }
+    }
+
+    /// Gives the thread to a ready coroutine until it suspends or ends.
+    pub(super) fn resume(&self, index: u32) {
+        let mut coroutine = self.before_resume(index);
+        let ended = coroutine.resume(&self.suspender);
+        self.running.set(NOT_RUNNING);
+        self.on_stack.set(None);
+        if self.perhaps_unwinding.get() > 0 && !std::thread::panicking() {
+            self.become_certain();
+        }
+        if ended {
+            self.end(index, coroutine);
+        } else {
+            let slot = &mut self.slots.borrow_mut()[index];
+            slot.coroutine = Some(coroutine);
+            slot.depth = slot.stack.depth_of(self.stack_mark.get());
+        }
+    }
+
+    fn before_resume(&self, index: u32) -> Coroutine {
+        let mut slots = self.slots.borrow_mut();
+        let slot = &mut slots[index];
+        self.trim.borrow_mut().ran(index);
+        self.running.set(index);
+        self.suspender.set(slot.suspender);
+        self.budget.set(IO_BUDGET);
+        let coroutine = slot.coroutine.take().expect("a ready coroutine is in its slot");
+        self.on_stack.set(Some(crate::overflow::OnStack::new(&slot.record, slot.stack)));
+        coroutine
+    }
+
+    fn end(&self, index: u32, coroutine: Coroutine) {
+        let slot = self.slots.borrow_mut().remove(index);
+        let stack = coroutine.into_stack();
+        let size = stack.size();
+        self.release(stack);
+        drop(slot);
+        if !self.starved.borrow().is_empty() {
+            self.feed_starved(size);
+        }
+    }
+
+    /// Back to the pool, unless the reserve is missing.
+    fn release(&self, stack: Stack) {
+        let mut reserve = self.reserve.borrow_mut();
+        let mut stacks = self.stacks.borrow_mut();
+        if reserve.is_none() && stack.size() == stacks.size_of(0) {
+            *reserve = Some(stack);
+        } else {
+            stacks.release(stack);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What the running coroutine does to itself: yield, park, and know whether it unwinds.
+//!
+//! Invariant 1: called on the running coroutine's own stack, by `park.rs` only.
+
+#![allow(unsafe_code)]
+
+use super::{IO_BUDGET, NOT_RUNNING, Unwinding, Worker};
+use crate::slot::{Awaited, Outcome, Shield, Slot, State};
+
+impl Worker {
+    /// Whether a coroutine runs (and not the loop).
+    #[inline]
+    pub(crate) fn is_running(&self) -> bool {
+        self.running.get() != NOT_RUNNING
+    }
+
+    /// Calls `f` with the slot of the running coroutine. `f` must not suspend.
+    pub(crate) fn with_running<R>(&self, f: impl FnOnce(&mut Slot) -> R) -> R {
+        f(&mut self.slots.borrow_mut()[self.running.get()])
+    }
+
+    /// Lets others run; the running coroutine goes to the end of the ready queue.
+    pub(crate) fn yield_now(&self) {
+        let index = self.running.get();
+        self.slots.borrow_mut()[index].life.state = State::Ready(Outcome::Woken);
+        self.ready.borrow_mut().push_back(index);
+        self.suspend();
+        self.resumed(index);
+    }
+
+    /// Suspends the running coroutine until an event of `on`, the deadline (nanoseconds of this worker's clock) or,
+    /// unless shielded, a cancel. Whoever calls this has put it where its event finds it.
+    pub(crate) fn park(&self, on: Awaited, deadline: Option<u64>, shield: Shield) -> Outcome {
+        let index = self.running.get();
+        let timer = deadline.map(|deadline| self.timers.borrow_mut().insert(deadline, index));
+        {
+            let mut slots = self.slots.borrow_mut();
+            let slot = &mut slots[index];
+            slot.timer = timer;
+            slot.life.state = State::Parked { on, shield };
+        }
+        self.suspend();
+        self.resumed(index)
+    }
+
+    fn suspend(&self) {
+        if self.unwinding() == Unwinding::No {
+            self.switch();
+            return;
+        }
+        self.perhaps_unwinding.set(self.perhaps_unwinding.get() + 1);
+        let certainties = self.certainties.get();
+        self.switch();
+        if self.certainties.get() == certainties {
+            self.perhaps_unwinding.set(self.perhaps_unwinding.get() - 1);
+        }
+    }
+
+    fn switch(&self) {
+        // SAFETY: the suspender is that of the running coroutine, which is who calls this (`park`, `yield_now`).
+        unsafe { self.suspender.get().suspend(&self.stack_mark) };
+    }
+
+    /// Back from a suspension: the outcome of the park.
+    fn resumed(&self, index: u32) -> Outcome {
+        let life = &mut self.slots.borrow_mut()[index].life;
+        match std::mem::replace(&mut life.state, State::Running) {
+            State::Ready(outcome) => outcome,
+            state => unreachable!("resumed while {state:?}"),
+        }
+    }
+
+    /// Whether the running coroutine is being unwound, by our throw or by a panic.
+    ///
+    /// std counts panics per OS thread. While another coroutine of this worker is suspended in a Drop of its unwind, std
+    /// says that everybody here panics, and only our own throw is known for certain.
+    pub(crate) fn unwinding(&self) -> Unwinding {
+        if !std::thread::panicking() {
+            Unwinding::No
+        } else if self.born_panicking {
+            if self.with_running(|slot| slot.life.thrown) { Unwinding::Yes } else { Unwinding::No }
+        } else if self.perhaps_unwinding.get() == 0 || self.with_running(|slot| slot.life.thrown) {
+            Unwinding::Yes
+        } else {
+            Unwinding::Perhaps
+        }
+    }
+
+    /// std says that nobody on this thread unwinds any more: parks that were unsure are open now.
+    #[cold]
+    pub(super) fn become_certain(&self) {
+        self.perhaps_unwinding.set(0);
+        self.certainties.set(self.certainties.get().wrapping_add(1));
+        let indexes = self.slots.borrow().indexes();
+        for index in indexes {
+            let before = self.slots.borrow()[index].life.state;
+            let cancelled = self.slots.borrow_mut()[index].life.make_sure();
+            if cancelled {
+                self.unpark(index, before);
+            }
+        }
+    }
+
+    /// Counts one I/O operation that succeeded at once; `true` when it is time to yield.
+    #[inline]
+    pub(crate) fn spend_budget(&self) -> bool {
+        let left = self.budget.get() - 1;
+        self.budget.set(if left == 0 { IO_BUDGET } else { left });
+        left == 0
+    }
+}
