@@ -84,6 +84,7 @@ impl Worker {
         } else {
             let slot = &mut self.slots.borrow_mut()[index];
             slot.coroutine = Some(coroutine);
+            slot.suspender = self.suspender.get();
             slot.depth = slot.stack.depth_of(self.stack_mark.get());
         }
     }
