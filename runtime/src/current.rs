@@ -58,8 +58,8 @@ impl Drop for Entered {
 /// The question of the fault handler: reports an overflow of the running coroutine's stack, and only that.
 pub(crate) fn explain_fault(address: usize) -> bool {
     with_worker(|worker| {
-        worker.is_some_and(|worker| {
-            // SAFETY: the worker forgets it when the coroutine gives control back.
+        worker.filter(|worker| worker.is_running()).is_some_and(|worker| {
+            // SAFETY: a coroutine runs, and it was set when that was resumed.
             worker.on_stack.get().is_some_and(|on| unsafe { on.explain(address, worker.guard_size) })
         })
     })

@@ -7,6 +7,8 @@
 //!
 //! Invariant 1: between two looks there are at most `TURN` resumes.
 
+use std::cell::Cell;
+
 /// Resumes between two looks, at most.
 pub(crate) const TURN: u32 = 64;
 
@@ -17,47 +19,50 @@ const SLICE: u64 = 200_000;
 #[derive(Debug)]
 pub(crate) struct Pace {
     /// Resumes since the last look.
-    resumes: u32,
+    resumes: Cell<u32>,
     /// Resumes left until the clock is read.
-    until_check: u32,
+    until_check: Cell<u32>,
     /// The k of the heading.
-    stride: u32,
+    stride: Cell<u32>,
     /// When the clock was last read, if nothing but resumes happened since.
-    checked_at: Option<u64>,
+    checked_at: Cell<Option<u64>>,
 }
 
 impl Pace {
     pub(crate) fn new() -> Pace {
-        Pace { resumes: 0, until_check: 1, stride: 1, checked_at: None }
+        Pace { resumes: Cell::new(0), until_check: Cell::new(1), stride: Cell::new(1), checked_at: Cell::new(None) }
     }
 
     /// The poller was looked at.
-    pub(crate) fn looked(&mut self, slept: bool) {
-        self.resumes = 0;
+    pub(crate) fn looked(&self, slept: bool) {
+        self.resumes.set(0);
         if slept {
-            *self = Pace::new();
+            self.until_check.set(1);
+            self.stride.set(1);
+            self.checked_at.set(None);
         }
     }
 
     /// After each resume: whether a look is due.
     #[inline]
-    pub(crate) fn is_look_due(&mut self, now: impl FnOnce() -> u64) -> bool {
-        self.resumes += 1;
-        self.until_check -= 1;
-        if self.until_check == 0 {
-            return self.check(now());
-        }
-        self.resumes >= TURN
+    pub(crate) fn is_look_due(&self, now: impl FnOnce() -> u64) -> bool {
+        let resumes = self.resumes.get() + 1;
+        self.resumes.set(resumes);
+        let until_check = self.until_check.get() - 1;
+        self.until_check.set(until_check);
+        if until_check == 0 { self.check(now()) } else { resumes >= TURN }
     }
 
-    fn check(&mut self, now: u64) -> bool {
-        let took = self.checked_at.replace(now).map(|before| now.saturating_sub(before));
-        self.stride = match took {
-            Some(took) if took < SLICE => (self.stride * 2).min(TURN),
+    #[cold]
+    fn check(&self, now: u64) -> bool {
+        let took = self.checked_at.replace(Some(now)).map(|before| now.saturating_sub(before));
+        let stride = match took {
+            Some(took) if took < SLICE => (self.stride.get() * 2).min(TURN),
             Some(_) | None => 1,
         };
-        self.until_check = self.stride;
-        took.is_some_and(|took| took >= SLICE) || self.resumes >= TURN
+        self.stride.set(stride);
+        self.until_check.set(stride);
+        took.is_some_and(|took| took >= SLICE) || self.resumes.get() >= TURN
     }
 }
 
@@ -66,7 +71,7 @@ mod tests {
     use super::*;
 
     /// Runs resumes of `cost` nanoseconds until a look is due; gives their number and the clock readings.
-    fn turn(pace: &mut Pace, clock: &mut u64, cost: u64) -> (u32, u32) {
+    fn turn(pace: &Pace, clock: &mut u64, cost: u64) -> (u32, u32) {
         let (mut resumes, mut readings) = (0, 0);
         loop {
             *clock += cost;
@@ -84,29 +89,29 @@ mod tests {
 
     #[test]
     fn cheap_resumes_come_64_a_turn_and_hardly_read_the_clock() {
-        let (mut pace, mut clock) = (Pace::new(), 0);
+        let (pace, mut clock) = (Pace::new(), 0);
         for _ in 0..10 {
-            assert_eq!(turn(&mut pace, &mut clock, 10).0, TURN);
+            assert_eq!(turn(&pace, &mut clock, 10).0, TURN);
         }
-        assert_eq!(turn(&mut pace, &mut clock, 10), (TURN, 1));
+        assert_eq!(turn(&pace, &mut clock, 10), (TURN, 1));
     }
 
     #[test]
     fn long_resumes_are_looked_after_one_by_one() {
-        let (mut pace, mut clock) = (Pace::new(), 0);
-        turn(&mut pace, &mut clock, 10_000_000);
-        assert_eq!(turn(&mut pace, &mut clock, 10_000_000), (1, 1));
+        let (pace, mut clock) = (Pace::new(), 0);
+        turn(&pace, &mut clock, 10_000_000);
+        assert_eq!(turn(&pace, &mut clock, 10_000_000), (1, 1));
     }
 
     #[test]
     fn a_change_of_kind_costs_one_turn_at_most() {
-        let (mut pace, mut clock) = (Pace::new(), 0);
+        let (pace, mut clock) = (Pace::new(), 0);
         for _ in 0..10 {
-            turn(&mut pace, &mut clock, 10);
+            turn(&pace, &mut clock, 10);
         }
-        assert!(turn(&mut pace, &mut clock, 10_000_000).0 <= TURN);
-        assert_eq!(turn(&mut pace, &mut clock, 10_000_000).0, 1);
+        assert!(turn(&pace, &mut clock, 10_000_000).0 <= TURN);
+        assert_eq!(turn(&pace, &mut clock, 10_000_000).0, 1);
         pace.looked(true);
-        assert!(turn(&mut pace, &mut clock, 10_000_000).0 <= 2);
+        assert!(turn(&pace, &mut clock, 10_000_000).0 <= 2);
     }
 }

@@ -20,23 +20,38 @@ fn in_coroutine<R>(f: impl FnOnce(&Worker) -> R) -> R {
     current::with_coroutine(|worker| f(worker.expect("only a coroutine parks on its worker")))
 }
 
-/// Invariant 1; answers whether a cancel may end the park.
-fn checked(worker: &Worker, point: Point) -> Shield {
+/// Invariant 1; answers whether a cancel may end the park, and whether the coroutine is unwinding.
+#[inline(always)]
+fn checked(worker: &Worker, point: Point) -> (Shield, Unwinding) {
     let (forbidden, cancelled) = worker.with_running(|slot| (slot.life.no_park > 0, slot.life.cancelled));
-    assert!(!forbidden, "parked inside no_park");
-    let shield = match (point, worker.unwinding()) {
+    if forbidden {
+        refuse();
+    }
+    let unwinding = worker.unwinding();
+    let shield = match (point, unwinding) {
         (Point::Shielded, _) | (_, Unwinding::Yes) => Shield::Closed,
         (_, Unwinding::Perhaps) => Shield::Unsure,
         (_, Unwinding::No) => Shield::Open,
     };
     if cancelled && shield == Shield::Open {
-        // Others first: code that catches the unwind and parks again, for ever, must not keep the worker to itself.
-        worker.yield_now();
-        cancel::throw();
+        throw_after_others(worker);
     }
-    shield
+    (shield, unwinding)
 }
 
+#[cold]
+fn refuse() -> ! {
+    panic!("parked inside no_park");
+}
+
+/// Others first: code that catches the unwind and parks again, for ever, must not keep the worker to itself.
+#[cold]
+fn throw_after_others(worker: &Worker) -> ! {
+    worker.yield_now(Unwinding::No);
+    cancel::throw()
+}
+
+#[inline(always)]
 fn unless_cancelled(outcome: Outcome) -> Parked {
     match outcome {
         Outcome::Woken => Parked::Woken,
@@ -45,10 +60,11 @@ fn unless_cancelled(outcome: Outcome) -> Parked {
     }
 }
 
+#[inline(always)]
 fn park(worker: &Worker, on: Awaited, deadline: Option<Instant>, point: Point) -> Parked {
-    let shield = checked(worker, point);
+    let (shield, unwinding) = checked(worker, point);
     let deadline = deadline.map(|at| worker.clock.nanos(at));
-    unless_cancelled(worker.park(on, deadline, shield))
+    unless_cancelled(worker.park(on, deadline, shield, unwinding))
 }
 
 /// Parks for the internal wait begun last. See `waiter.rs`.
@@ -62,11 +78,12 @@ pub(crate) fn park_waiting(deadline: Option<Instant>, point: Point) -> Parked {
 }
 
 /// Takes the user's token, parking until it is there or the deadline passed.
+#[inline]
 pub(crate) fn park_token(worker: &Worker, deadline: Option<Instant>) {
-    if !worker.with_running(|slot| slot.life.token) {
-        park(worker, Awaited::Token, deadline, Point::Cancellable);
-    } else {
+    if worker.with_running(|slot| slot.life.token) {
         checked(worker, Point::Cancellable);
+    } else {
+        park(worker, Awaited::Token, deadline, Point::Cancellable);
     }
     worker.with_running(|slot| slot.life.token = false);
 }
@@ -77,9 +94,10 @@ pub(crate) fn park_until(worker: &Worker, deadline: Option<Instant>) {
 }
 
 /// Lets others run. A cancellation point.
+#[inline(always)]
 pub(crate) fn yield_now(worker: &Worker) {
-    checked(worker, Point::Cancellable);
-    worker.yield_now();
+    let (_, unwinding) = checked(worker, Point::Cancellable);
+    worker.yield_now(unwinding);
     if worker.with_running(|slot| slot.life.cancelled) && worker.unwinding() == Unwinding::No {
         cancel::throw();
     }
@@ -96,6 +114,7 @@ pub(crate) fn yield_for_fairness(worker: &Worker) {
 /// Parks for a source's readiness; `front` if the coroutine had the turn and found nothing.
 ///
 /// Fails while the coroutine unwinds: waiting for a peer there could take for ever, and throwing would abort.
+#[inline(always)]
 pub(crate) fn park_on_source(
     worker: &Worker,
     id: SourceId,
@@ -103,11 +122,11 @@ pub(crate) fn park_on_source(
     front: bool,
     deadline: Option<Instant>,
 ) -> io::Result<Parked> {
-    let shield = checked(worker, Point::Cancellable);
+    let (shield, unwinding) = checked(worker, Point::Cancellable);
     if shield == Shield::Closed {
         return Err(io::Error::other("the coroutine is unwinding: it does not wait for a peer"));
     }
     let deadline = deadline.map(|at| worker.clock.nanos(at));
-    let outcome = worker.park_on_source(id, interest, front, deadline, shield)?;
+    let outcome = worker.park_on_source(id, interest, front, deadline, shield, unwinding)?;
     Ok(unless_cancelled(outcome))
 }

@@ -103,7 +103,7 @@ impl SpawnQueue {
     /// The next to start: local ones, then this worker's, then what others gave it.
     pub(crate) fn pop(&self, own: &Remote) -> Option<RecordRef> {
         let local = self.local.borrow_mut().pop_front();
-        local.or_else(|| self.shared.pop()).or_else(|| own.pop_injected())
+        local.or_else(|| self.shared.pop()).or_else(|| own.has_injected().then(|| own.pop_injected())?)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -85,7 +85,7 @@ pub(crate) struct Worker {
     /// Which parked stacks are to be trimmed.
     trim: RefCell<Trim>,
     /// When the poller is looked at.
-    pace: RefCell<Pace>,
+    pace: Pace,
     /// Messages being read; kept for its buffer.
     messages: RefCell<Vec<Message>>,
     /// The slot that runs, or `NOT_RUNNING`.
@@ -123,7 +123,7 @@ impl Worker {
             stacks: RefCell::new(stacks),
             spawns: SpawnQueue::new(),
             trim: RefCell::default(),
-            pace: RefCell::new(Pace::new()),
+            pace: Pace::new(),
             messages: RefCell::default(),
             running: Cell::new(NOT_RUNNING),
             suspender: Cell::new(Suspender::NONE),
@@ -192,15 +192,20 @@ impl Worker {
         }
     }
 
-    /// Runs what is ready now, not what becomes ready meanwhile, until a look is due.
+    /// Runs what is ready until a look is due; what becomes ready meanwhile only if there is nothing to start.
     fn run_ready(&self) {
-        let now_ready = self.ready.borrow().len();
-        for _ in 0..now_ready {
-            let Some(index) = self.ready.borrow_mut().pop_front() else {
-                return;
-            };
-            self.resume(index);
-            if self.is_look_due() {
+        loop {
+            let round = self.ready.borrow().len();
+            for _ in 0..round {
+                let Some(index) = self.ready.borrow_mut().pop_front() else {
+                    return;
+                };
+                self.resume(index);
+                if self.is_look_due() {
+                    return;
+                }
+            }
+            if round == 0 || !self.spawns.is_empty() {
                 return;
             }
         }
@@ -218,11 +223,13 @@ impl Worker {
 
     #[inline]
     fn is_look_due(&self) -> bool {
-        self.pace.borrow_mut().is_look_due(|| self.clock.now())
+        self.pace.is_look_due(|| self.clock.now())
     }
 
     fn publish_load(&self) {
-        self.remote.publish_load(self.slots.borrow().len() + self.spawns.len());
+        if self.fleet.workers.len() > 1 {
+            self.remote.publish_load(self.slots.borrow().len() + self.spawns.len());
+        }
     }
 
     fn has_work(&self) -> bool {
@@ -241,7 +248,7 @@ impl Worker {
             if self.poller.borrow().has_sources() || self.is_blind_for_long() {
                 self.poll(Some(Duration::ZERO))?;
             }
-            self.pace.borrow_mut().looked(false);
+            self.pace.looked(false);
             return Ok(());
         }
         if self.remote.prepare_sleep(|| self.fleet.is_stopping() && self.stop_at.get().is_none()) {
@@ -249,7 +256,7 @@ impl Worker {
             self.remote.awake();
             slept?;
         }
-        self.pace.borrow_mut().looked(true);
+        self.pace.looked(true);
         Ok(())
     }
 

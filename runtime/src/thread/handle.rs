@@ -6,6 +6,7 @@ use crate::os_thread::OsThread;
 use crate::remote::{self, RecordRef};
 use crate::slot::Event;
 use std::num::NonZeroU64;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 /// What identifies a coroutine or a thread; never given twice in a process.
@@ -113,6 +114,10 @@ fn cancel_coroutine(record: &RecordRef) {
         _ => remote::post_cancel(record),
     });
 }
+
+/// As std's: whatever a panic leaves half done, a token and a name are whole.
+impl UnwindSafe for Thread {}
+impl RefUnwindSafe for Thread {}
 
 impl std::fmt::Debug for Thread {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

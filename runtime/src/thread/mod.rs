@@ -92,6 +92,7 @@ pub fn current() -> Thread {
 /// # Panics
 ///
 /// Panics inside [`no_park`].
+#[inline]
 pub fn park() {
     park_deadline(None);
 }
@@ -109,6 +110,7 @@ pub fn park_timeout(timeout: Duration) {
     park_deadline(clock::deadline(timeout));
 }
 
+#[inline]
 fn park_deadline(deadline: Option<Instant>) {
     current::with_coroutine(|worker| match worker {
         Some(worker) => parking::park_token(worker, deadline),
@@ -161,6 +163,7 @@ fn sleep_deadline(deadline: Option<Instant>) {
 /// # Panics
 ///
 /// Panics inside [`no_park`].
+#[inline]
 pub fn yield_now() {
     current::with_coroutine(|worker| match worker {
         Some(worker) => parking::yield_now(worker),

@@ -2,7 +2,7 @@
 //!
 //! Invariant 1: whoever makes a parked slot ready takes it out of its queue and its timer, in the same step.
 
-use super::Worker;
+use super::{Unwinding, Worker};
 use crate::poller::Poller;
 use crate::readiness::Interest;
 use crate::remote::{RecordRef, SourceId};
@@ -63,6 +63,7 @@ impl Worker {
     }
 
     /// Queues the running coroutine for a source and parks it. See [`Poller::enqueue`].
+    #[inline(always)]
     pub(crate) fn park_on_source(
         &self,
         id: SourceId,
@@ -70,6 +71,7 @@ impl Worker {
         front: bool,
         deadline: Option<u64>,
         shield: Shield,
+        unwinding: Unwinding,
     ) -> io::Result<Outcome> {
         let index = self.running.get();
         {
@@ -77,7 +79,7 @@ impl Worker {
             self.poller.borrow_mut().enqueue(&mut *slots, id, interest, index, front)?;
             slots[index].source = id.index() as u32;
         }
-        Ok(self.park(Awaited::Source(interest), deadline, shield))
+        Ok(self.park(Awaited::Source(interest), deadline, shield, unwinding))
     }
 
     /// The end of a turn at a source.

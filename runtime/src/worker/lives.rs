@@ -71,11 +71,11 @@ impl Worker {
     }
 
     /// Gives the thread to a ready coroutine until it suspends or ends.
+    #[inline(always)]
     pub(super) fn resume(&self, index: u32) {
         let mut coroutine = self.before_resume(index);
         let ended = coroutine.resume(&self.suspender);
         self.running.set(NOT_RUNNING);
-        self.on_stack.set(None);
         if self.perhaps_unwinding.get() > 0 && !std::thread::panicking() {
             self.become_certain();
         }
@@ -89,6 +89,7 @@ impl Worker {
         }
     }
 
+    #[inline(always)]
     fn before_resume(&self, index: u32) -> Coroutine {
         let mut slots = self.slots.borrow_mut();
         let slot = &mut slots[index];
@@ -101,6 +102,7 @@ impl Worker {
         coroutine
     }
 
+    #[inline(never)]
     fn end(&self, index: u32, coroutine: Coroutine) {
         let slot = self.slots.borrow_mut().remove(index);
         let stack = coroutine.into_stack();
@@ -120,6 +122,15 @@ impl Worker {
             *reserve = Some(stack);
         } else {
             stacks.release(stack);
+        }
+    }
+}
+
+/// The reserve goes back, so that the pool can unmap its slab.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if let Some(stack) = self.reserve.take() {
+            self.stacks.borrow_mut().release(stack);
         }
     }
 }

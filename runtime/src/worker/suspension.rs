@@ -15,53 +15,64 @@ impl Worker {
     }
 
     /// Calls `f` with the slot of the running coroutine. `f` must not suspend.
+    #[inline]
     pub(crate) fn with_running<R>(&self, f: impl FnOnce(&mut Slot) -> R) -> R {
         f(&mut self.slots.borrow_mut()[self.running.get()])
     }
 
-    /// Lets others run; the running coroutine goes to the end of the ready queue.
-    pub(crate) fn yield_now(&self) {
-        let index = self.running.get();
-        self.slots.borrow_mut()[index].life.state = State::Ready(Outcome::Woken);
-        self.ready.borrow_mut().push_back(index);
-        self.suspend();
-        self.resumed(index);
+    /// Lets others run; the running coroutine goes to the end of the ready queue. Its state stays `Running`: to every event
+    /// that is the same as `Ready`.
+    #[inline(always)]
+    pub(crate) fn yield_now(&self, unwinding: Unwinding) {
+        self.ready.borrow_mut().push_back(self.running.get());
+        self.suspend(unwinding);
     }
 
     /// Suspends the running coroutine until an event of `on`, the deadline (nanoseconds of this worker's clock) or,
     /// unless shielded, a cancel. Whoever calls this has put it where its event finds it.
-    pub(crate) fn park(&self, on: Awaited, deadline: Option<u64>, shield: Shield) -> Outcome {
+    #[inline(always)]
+    pub(crate) fn park(&self, on: Awaited, deadline: Option<u64>, shield: Shield, unwinding: Unwinding) -> Outcome {
         let index = self.running.get();
-        let timer = deadline.map(|deadline| self.timers.borrow_mut().insert(deadline, index));
-        {
-            let mut slots = self.slots.borrow_mut();
-            let slot = &mut slots[index];
-            slot.timer = timer;
+        self.with_running(|slot| {
             slot.life.state = State::Parked { on, shield };
-        }
-        self.suspend();
+            if let Some(deadline) = deadline {
+                slot.timer = Some(self.timers.borrow_mut().insert(deadline, index));
+            }
+        });
+        self.suspend(unwinding);
         self.resumed(index)
     }
 
-    fn suspend(&self) {
-        if self.unwinding() == Unwinding::No {
-            self.switch();
-            return;
-        }
-        self.perhaps_unwinding.set(self.perhaps_unwinding.get() + 1);
-        let certainties = self.certainties.get();
+    #[inline(always)]
+    fn suspend(&self, unwinding: Unwinding) {
+        let counted = (unwinding != Unwinding::No).then(|| self.count_unwinding());
         self.switch();
+        if let Some(certainties) = counted {
+            self.uncount_unwinding(certainties);
+        }
+    }
+
+    #[cold]
+    fn count_unwinding(&self) -> u32 {
+        self.perhaps_unwinding.set(self.perhaps_unwinding.get() + 1);
+        self.certainties.get()
+    }
+
+    #[cold]
+    fn uncount_unwinding(&self, certainties: u32) {
         if self.certainties.get() == certainties {
             self.perhaps_unwinding.set(self.perhaps_unwinding.get() - 1);
         }
     }
 
+    #[inline(always)]
     fn switch(&self) {
         // SAFETY: the suspender is that of the running coroutine, which is who calls this (`park`, `yield_now`).
         unsafe { self.suspender.get().suspend(&self.stack_mark) };
     }
 
     /// Back from a suspension: the outcome of the park.
+    #[inline(always)]
     fn resumed(&self, index: u32) -> Outcome {
         let life = &mut self.slots.borrow_mut()[index].life;
         match std::mem::replace(&mut life.state, State::Running) {
@@ -74,10 +85,14 @@ impl Worker {
     ///
     /// std counts panics per OS thread. While another coroutine of this worker is suspended in a Drop of its unwind, std
     /// says that everybody here panics, and only our own throw is known for certain.
+    #[inline]
     pub(crate) fn unwinding(&self) -> Unwinding {
-        if !std::thread::panicking() {
-            Unwinding::No
-        } else if self.born_panicking {
+        if std::thread::panicking() { self.unwinding_cold() } else { Unwinding::No }
+    }
+
+    #[cold]
+    fn unwinding_cold(&self) -> Unwinding {
+        if self.born_panicking {
             if self.with_running(|slot| slot.life.thrown) { Unwinding::Yes } else { Unwinding::No }
         } else if self.perhaps_unwinding.get() == 0 || self.with_running(|slot| slot.life.thrown) {
             Unwinding::Yes
