@@ -36,6 +36,7 @@ mod cancel;
 mod coroutine;
 mod current;
 mod inbox;
+mod join_word;
 mod lock;
 mod mail;
 mod once_arc;

@@ -124,7 +124,7 @@ pub(crate) struct Life {
 impl Life {
     pub(crate) fn new() -> Life {
         Life {
-            state: State::Ready(Outcome::Woken),
+            state: State::Running,
             token: false,
             cancelled: false,
             ticket: Ticket::default(),
@@ -203,9 +203,10 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    pub(crate) fn new(record: RecordRef, stack: Extent) -> Slot {
+    /// One that is about to run for the first time.
+    pub(crate) fn new(record: RecordRef, stack: Extent, coroutine: Coroutine) -> Slot {
         Slot {
-            coroutine: None,
+            coroutine: Some(coroutine),
             stack,
             record,
             suspender: Suspender::NONE,
@@ -227,8 +228,14 @@ pub(crate) struct Slots {
 }
 
 impl Slots {
-    pub(crate) fn insert(&mut self, slot: Slot) -> u32 {
-        u32::try_from(self.slots.insert(slot)).expect("fewer than 2^32 coroutines fit in memory")
+    /// Where the next slot will be.
+    pub(crate) fn next_index(&self) -> u32 {
+        u32::try_from(self.slots.vacant_key()).expect("fewer than 2^32 coroutines fit in memory")
+    }
+
+    /// Puts a slot at `next_index`.
+    pub(crate) fn insert(&mut self, slot: Slot) {
+        self.slots.insert(slot);
     }
 
     pub(crate) fn remove(&mut self, index: u32) -> Slot {

@@ -61,9 +61,6 @@ impl Fleet {
 
     /// The worker that should start what a coroutine of `own` spawns, where `own_load` live or wait; `None` for `own`.
     pub(crate) fn place(&self, own: &Remote, own_load: u32) -> Option<&Remote> {
-        if self.workers.len() == 1 {
-            return None;
-        }
         let (first, second) = self.sample();
         let target = if second.load() < first.load() { second } else { first };
         let stays = target.id == own.id || own_load <= target.load().saturating_add(PLACEMENT_THRESHOLD);

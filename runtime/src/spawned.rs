@@ -2,8 +2,8 @@
 //!
 //! Owns the stage (closure, nothing, result) and the join word. Does not know queues or workers.
 //!
-//! Invariant 1: until the coroutine has finished, only the owner worker touches the stage; once the join word says
-//! `Done`, only whoever takes the result does, under the lock that told it so.
+//! Invariant 1: until the join word says `Done`, only the owner worker touches the stage; from then on only the party whose
+//! the result is, as `join_word.rs` says.
 //! Invariant 2: the closure and the result are dropped by whom the user expects: the coroutine, or the holder of the
 //! handle; never by whoever happens to drop the last reference, which may be another thread. A forgotten handle leaks
 //! its result.
@@ -11,7 +11,7 @@
 #![allow(unsafe_code)]
 
 use crate::cancel::{self, Point};
-use crate::lock::{Guard, Lock};
+use crate::join_word::{Finished, JoinWord};
 use crate::remote::{Body, Start};
 use crate::waiter::{Wait, Waiter};
 use std::any::Any;
@@ -30,27 +30,12 @@ enum Stage<F, T> {
     Result(thread::Result<T>),
 }
 
-/// Where the join stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Join {
-    /// Not finished; a handle exists.
-    Pending,
-    /// Not finished, and the handle is gone.
-    Detached,
-    /// Finished; the result is in the stage.
-    Done,
-    /// Finished, and the result is gone.
-    Taken,
-}
-
 /// The body of a coroutine.
 pub(crate) struct Spawned<F, T> {
     /// See invariants 1 and 2.
     stage: UnsafeCell<ManuallyDrop<Stage<F, T>>>,
-    /// Who may touch the stage.
-    join: Lock<Join>,
-    /// Whoever joins, if somebody does; boxed, since hardly anybody does. Touched under the lock of `join` only.
-    joiner: UnsafeCell<Option<Box<Waiter>>>,
+    /// Whose the stage is, and who waits.
+    join: JoinWord<Waiter>,
 }
 
 // SAFETY: invariant 1 lets one thread at a time touch the stage, and invariant 2 lets it be the one that may: a `Send`
@@ -62,11 +47,7 @@ unsafe impl<F, T> Sync for Spawned<F, T> {}
 
 impl<F: FnOnce() -> T, T> Spawned<F, T> {
     pub(crate) fn new(closure: F) -> Spawned<F, T> {
-        Spawned {
-            stage: UnsafeCell::new(ManuallyDrop::new(Stage::Closure(closure))),
-            join: Lock::new(Join::Pending),
-            joiner: UnsafeCell::new(None),
-        }
+        Spawned { stage: UnsafeCell::new(ManuallyDrop::new(Stage::Closure(closure))), join: JoinWord::new() }
     }
 
     /// Takes what is in the stage.
@@ -80,29 +61,16 @@ impl<F: FnOnce() -> T, T> Spawned<F, T> {
         std::mem::replace(&mut **stage, Stage::Empty)
     }
 
-    /// Exchanges the joiner.
-    fn swap_joiner(&self, _held: &mut Guard<'_, Join>, joiner: Option<Box<Waiter>>) -> Option<Box<Waiter>> {
-        // SAFETY: the lock is held, as the guard of this very body's lock shows; nobody keeps a reference.
-        std::mem::replace(unsafe { &mut *self.joiner.get() }, joiner)
-    }
-
     /// Leaves the result for whoever joins, or drops it here if nobody can.
     fn finish(&self, result: thread::Result<T>) {
-        let mut join = self.join.lock();
-        match std::mem::replace(&mut *join, Join::Done) {
-            Join::Pending => {
-                // SAFETY: invariant 1; the join word said `Pending` until this lock was taken, and it is still held.
-                let stage = unsafe { &mut *self.stage.get() };
-                **stage = Stage::Result(result);
-                let joiner = self.swap_joiner(&mut join, None);
-                drop(join);
-                joiner.into_iter().for_each(|joiner| joiner.wake());
-            }
-            Join::Detached | Join::Done | Join::Taken => {
-                *join = Join::Taken;
-                drop(join);
-                drop_result(result);
-            }
+        // SAFETY: invariant 1; the join word does not say `Done` yet.
+        let stage = unsafe { &mut *self.stage.get() };
+        **stage = Stage::Result(result);
+        match self.join.finish() {
+            Finished::Held => {}
+            Finished::Awaited(waiter) => waiter.wake(),
+            // SAFETY: invariant 1; there is no holder, so the stage is still ours.
+            Finished::Detached => drop_result(unsafe { self.take() }),
         }
     }
 }
@@ -113,7 +81,7 @@ fn drop_closure<F>(closure: F) -> Option<Box<dyn Any + Send>> {
 }
 
 /// Nobody asked for the result. As in std, a panic in its Drop has nowhere to go; a cancellation there has done its work.
-fn drop_result<T>(result: thread::Result<T>) {
+fn drop_result<F, T>(result: Stage<F, T>) {
     let dropped = catch_unwind(AssertUnwindSafe(|| drop(result)));
     if dropped.is_err_and(|payload| !payload.is::<cancel::Cancelled>()) {
         eprintln!("dormouse: the result of a coroutine panicked when dropped, aborting");
@@ -144,62 +112,39 @@ impl<F: FnOnce() -> T, T> Body for Spawned<F, T> {
 
 /// What a handle can do with a body.
 pub(crate) trait Output<T>: Body {
-    /// Blocks until the coroutine has finished, and takes its result.
+    /// Blocks until the coroutine has finished, and takes its result. Called once, and then not `detach`.
     fn wait(&self) -> thread::Result<T>;
 
     /// Whether it has finished.
     fn is_finished(&self) -> bool;
 
-    /// The handle is dropped without a join.
+    /// The handle is dropped without a result.
     fn detach(&self);
 }
 
 impl<F: FnOnce() -> T, T> Output<T> for Spawned<F, T> {
     fn wait(&self) -> thread::Result<T> {
-        loop {
-            let mut join = self.join.lock();
-            match *join {
-                Join::Done => {
-                    *join = Join::Taken;
-                    // SAFETY: invariant 1; the lock told us that it is done, and the handle is the only one.
-                    let stage = unsafe { self.take() };
-                    let Stage::Result(result) = stage else { unreachable!("done without a result") };
-                    return result;
-                }
-                _ => {
-                    let wait = Wait::begin();
-                    let before = self.swap_joiner(&mut join, Some(Box::new(wait.waiter())));
-                    drop(join);
-                    drop(before);
-                    wait.park(None, Point::Cancellable);
-                }
+        while !self.join.is_done() {
+            let wait = Wait::begin();
+            if self.join.leave(Box::new(wait.waiter())) {
+                wait.park(None, Point::Cancellable);
             }
+        }
+        // SAFETY: invariant 1; it is done, and the holder is the caller.
+        match unsafe { self.take() } {
+            Stage::Result(result) => result,
+            Stage::Closure(_) | Stage::Empty => unreachable!("done without a result"),
         }
     }
 
     fn is_finished(&self) -> bool {
-        matches!(*self.join.lock(), Join::Done | Join::Taken)
+        self.join.is_done()
     }
 
     fn detach(&self) {
-        let mut join = self.join.lock();
-        match *join {
-            Join::Pending => {
-                *join = Join::Detached;
-                let joiner = self.swap_joiner(&mut join, None);
-                drop(join);
-                drop(joiner);
-            }
-            Join::Done => {
-                *join = Join::Taken;
-                // SAFETY: invariant 1; the lock told us that it is done, and the handle is the only one.
-                let stage = unsafe { self.take() };
-                drop(join);
-                if let Stage::Result(result) = stage {
-                    drop_result(result);
-                }
-            }
-            Join::Detached | Join::Taken => {}
+        if self.join.detach() {
+            // SAFETY: invariant 1; it is done, and the holder is the caller.
+            drop_result(unsafe { self.take() });
         }
     }
 }

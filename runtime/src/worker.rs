@@ -321,6 +321,9 @@ impl Worker {
             // The others may have ended already.
             return self.spawns.push(record);
         }
+        if self.fleet.workers.len() == 1 {
+            return self.spawns.push(record);
+        }
         let load = (self.slots.borrow().len() + self.spawns.len()) as u32;
         match self.fleet.place(&self.remote, load) {
             None => self.spawns.push(record),

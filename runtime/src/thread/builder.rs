@@ -100,10 +100,15 @@ impl Builder {
     }
 
     fn origin(self, spawned_at: &'static Location<'static>) -> io::Result<Origin> {
-        let guard_size = current::with_coroutine(|worker| worker.map_or(0, |worker| worker.guard_size));
-        let stack_size = self.stack_size.map_or(Ok(0), |bytes| stack::size_for_guarded(bytes, guard_size))?;
+        let stack_size = self.stack_size.map_or(Ok(0), size_here)?;
         Ok(Origin::new(self.name, stack_size as u32, spawned_at))
     }
+}
+
+/// The size of a stack of the caller's runtime that holds `bytes`.
+fn size_here(bytes: usize) -> io::Result<usize> {
+    let guard_size = current::with_coroutine(|worker| worker.map_or(0, |worker| worker.guard_size));
+    stack::size_for_guarded(bytes, guard_size)
 }
 
 fn place<F, T>(origin: Origin, f: F) -> io::Result<JoinHandle<T>>

@@ -20,11 +20,13 @@ pub struct JoinHandle<T> {
     output: Arc<Record<dyn Output<T>>>,
     /// Made when first asked for.
     thread: OnceLock<Thread>,
+    /// Whether the result was taken.
+    joined: bool,
 }
 
 impl<T> JoinHandle<T> {
     pub(crate) fn new(output: Arc<Record<dyn Output<T>>>) -> JoinHandle<T> {
-        JoinHandle { output, thread: OnceLock::new() }
+        JoinHandle { output, thread: OnceLock::new(), joined: false }
     }
 
     /// Waits for the coroutine to end and gives its result.
@@ -41,8 +43,10 @@ impl<T> JoinHandle<T> {
     /// # Panics
     ///
     /// Panics inside `no_park`, unless the coroutine has ended.
-    pub fn join(self) -> thread::Result<T> {
-        self.output.body.wait()
+    pub fn join(mut self) -> thread::Result<T> {
+        let result = self.output.body.wait();
+        self.joined = true;
+        result
     }
 
     /// Whether the coroutine has ended. Never blocks.
@@ -82,7 +86,9 @@ impl<T> JoinHandle<T> {
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        self.output.body.detach();
+        if !self.joined {
+            self.output.body.detach();
+        }
     }
 }
 

@@ -1,11 +1,14 @@
 //! How a coroutine begins, is resumed and ends, and what happens when there is no stack for it.
 //!
 //! Invariant 1: a coroutine is out of its slot exactly while it runs.
+//! Invariant 2: its record stays in the slot until it has ended, or until it is leaked and never runs again.
+
+#![allow(unsafe_code)]
 
 use super::{IO_BUDGET, NOT_RUNNING, Worker};
 use crate::coroutine::{CAN_UNWIND, Coroutine};
 use crate::remote::{RecordRef, Start};
-use crate::slot::{Slot, State};
+use crate::slot::Slot;
 use crate::stack::Stack;
 use std::io;
 use std::sync::Arc;
@@ -21,19 +24,20 @@ impl Worker {
     }
 
     fn start_on(&self, stack: Stack, record: RecordRef, start: Start) {
-        let index = self.slots.borrow_mut().insert(Slot::new(Arc::clone(&record), stack.extent()));
+        let mut slots = self.slots.borrow_mut();
+        let index = slots.next_index();
         let letters = record.settle(&self.remote, index);
         let dropped = letters.cancel || self.fleet.is_stopping();
         let start = if dropped && matches!(start, Start::Run) { Start::Drop } else { start };
-        let body = Arc::clone(&record);
-        let coroutine = Coroutine::new(stack, move || body.body.run(start));
-        {
-            let slot = &mut self.slots.borrow_mut()[index];
-            slot.coroutine = Some(coroutine);
-            slot.life.token = letters.unpark;
-            slot.life.cancelled = dropped && CAN_UNWIND;
-            slot.life.state = State::Running;
-        }
+        let body = Arc::as_ptr(&record);
+        let extent = stack.extent();
+        // SAFETY: invariant 2: the slot holds a reference for as long as the coroutine can run.
+        let coroutine = Coroutine::new(stack, move || unsafe { &*body }.body.run(start));
+        let mut slot = Slot::new(record, extent, coroutine);
+        slot.life.token = letters.unpark;
+        slot.life.cancelled = dropped && CAN_UNWIND;
+        slots.insert(slot);
+        drop(slots);
         self.resume(index);
     }
 
