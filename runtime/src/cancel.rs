@@ -11,7 +11,7 @@
 //! |--------------------------------------------------------|----------------------------------------------|
 //! | `thread::park`, `park_timeout`                         | before and while parked; the token is not taken |
 //! | `thread::sleep`, `sleep_until`                         | before and while parked                      |
-//! | `thread::yield_now`                                    | after the others ran                         |
+//! | `thread::yield_now`                                    | before it yields, and after the others ran   |
 //! | `JoinHandle::join`                                     | before and while parked; the handle is dropped |
 //! | socket operations that find nothing to do at once      | before and while parked; nothing was transferred |
 //! | the yield of a coroutine whose I/O never has to wait   | before the operation that it precedes        |

@@ -72,8 +72,7 @@ impl Suspender {
     /// Before the first run there is none.
     pub(crate) const NONE: Suspender = Suspender(std::ptr::null());
 
-    /// Gives control back until the next resume. Before that, `mark` is set to an address that no live byte of this stack
-    /// lies far below (`stack::trim_each` keeps a margin).
+    /// Gives control back until the next resume.
     ///
     /// Inlined, as everything between the user's call and this is: the processor predicts returns by a stack of its own, and
     /// each frame that is left on another coroutine's turn than it was entered costs a wrong guess.
@@ -82,17 +81,38 @@ impl Suspender {
     ///
     /// The caller runs on the stack of the coroutine that this suspender was given to.
     #[inline(always)]
-    pub(crate) unsafe fn suspend(self, mark: &Cell<usize>) {
-        mark.set(stack_mark());
+    pub(crate) unsafe fn suspend(self) {
         // SAFETY: the yielder lives on the stack that is running, by the contract above.
         let yielder = unsafe { &*self.0 };
         yielder.suspend(());
     }
 }
 
-/// An address just below the calling frame: that of a callee's own local.
+/// The stack pointer, about: whatever the calling frame needs while it is suspended lies above it, but for the some hundred
+/// bytes of `stack::trim_each`'s margin.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(crate) fn stack_mark() -> usize {
+    let pointer: usize;
+    // SAFETY: copies a register.
+    unsafe { std::arch::asm!("mov {}, rsp", out(reg) pointer, options(nomem, nostack, preserves_flags)) };
+    pointer
+}
+
+/// As above.
+#[cfg(target_arch = "aarch64")]
+#[inline(always)]
+pub(crate) fn stack_mark() -> usize {
+    let pointer: usize;
+    // SAFETY: copies a register.
+    unsafe { std::arch::asm!("mov {}, sp", out(reg) pointer, options(nomem, nostack, preserves_flags)) };
+    pointer
+}
+
+/// As above, by the address of a callee's local.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[inline(never)]
-fn stack_mark() -> usize {
+pub(crate) fn stack_mark() -> usize {
     let here = 0u8;
     std::hint::black_box(&raw const here) as usize
 }

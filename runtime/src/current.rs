@@ -57,12 +57,8 @@ impl Drop for Entered {
 
 /// The question of the fault handler: reports an overflow of the running coroutine's stack, and only that.
 pub(crate) fn explain_fault(address: usize) -> bool {
-    with_worker(|worker| {
-        worker.filter(|worker| worker.is_running()).is_some_and(|worker| {
-            // SAFETY: a coroutine runs, and it was set when that was resumed.
-            worker.on_stack.get().is_some_and(|on| unsafe { on.explain(address, worker.guard_size) })
-        })
-    })
+    // SAFETY: this thread's own worker, in its signal handler, which aborts if the answer is yes.
+    with_worker(|worker| worker.is_some_and(|worker| unsafe { worker.explain_fault(address) }))
 }
 
 /// This OS thread as a waiting party. After its thread-locals are gone, a fresh one each time.

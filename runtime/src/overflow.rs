@@ -1,49 +1,13 @@
 //! Says which coroutine overflowed its stack.
 //!
-//! Owns what the fault handler may read about the running coroutine, and the message. Everything here runs inside a
-//! signal handler: no allocation, no lock, no borrow of a cell that the interrupted code may hold.
+//! Owns the message. Everything here runs inside a signal handler: no allocation, no lock.
 
-#![allow(unsafe_code)]
-
-use crate::remote::{Body, Record, RecordRef};
-use crate::stack::Extent;
+use crate::remote::{Body, Record};
 use crate::sys::fault;
 use std::fmt::{self, Write};
-use std::sync::Arc;
 
-/// What runs on which stack; valid while it is the worker's running coroutine.
-#[derive(Clone, Copy)]
-pub(crate) struct OnStack {
-    /// The coroutine, kept alive by its slot.
-    record: *const Record<dyn Body>,
-    /// Its stack.
-    stack: Extent,
-}
-
-impl OnStack {
-    #[inline]
-    pub(crate) fn new(record: &RecordRef, stack: Extent) -> OnStack {
-        OnStack { record: Arc::as_ptr(record), stack }
-    }
-}
-
-impl OnStack {
-    /// Reports an overflow if `address` is in the guard, `guard_size` bytes.
-    ///
-    /// # Safety
-    ///
-    /// It is the running coroutine's.
-    pub(crate) unsafe fn explain(self, address: usize, guard_size: usize) -> bool {
-        let overflown = self.stack.guard_covers(address, guard_size);
-        if overflown {
-            // SAFETY: the running coroutine's slot holds a reference to its record until it has ended.
-            report(unsafe { &*self.record }, self.stack.size());
-        }
-        overflown
-    }
-}
-
-fn report(record: &Record<dyn Body>, size: usize) {
+/// Says whose stack of `size` bytes it was.
+pub(crate) fn report(record: &Record<dyn Body>, size: usize) {
     let mut line = Line::new();
     // A name too long for the line is cut, which is the only way this can fail.
     let _ = writeln!(

@@ -98,7 +98,14 @@ pub(crate) fn park_until(worker: &Worker, deadline: Option<Instant>) {
 pub(crate) fn yield_now(worker: &Worker) {
     let (_, unwinding) = checked(worker, Point::Cancellable);
     worker.yield_now(unwinding);
-    if worker.with_running(|slot| slot.life.cancelled) && worker.unwinding() == Unwinding::No {
+    if worker.with_running(|slot| slot.life.cancelled) {
+        throw_if_possible(worker);
+    }
+}
+
+#[cold]
+fn throw_if_possible(worker: &Worker) {
+    if worker.unwinding() == Unwinding::No {
         cancel::throw();
     }
 }

@@ -182,16 +182,16 @@ impl Life {
 
 /// One started coroutine.
 pub(crate) struct Slot {
-    /// `None` while it runs: the worker holds it then.
-    pub(crate) coroutine: Option<Coroutine>,
+    /// What runs. While it does, only the loop that resumed it touches this field.
+    pub(crate) coroutine: Coroutine,
     /// Where its stack is.
     pub(crate) stack: Extent,
     /// Its identity and its body.
     pub(crate) record: RecordRef,
     /// The way back to the worker.
     pub(crate) suspender: Suspender,
-    /// Bytes from the stack's top to the frame that suspended last.
-    pub(crate) depth: u32,
+    /// The low 32 bits of the stack pointer where it suspended last.
+    pub(crate) stack_mark: u32,
     /// See the state table.
     pub(crate) life: Life,
     /// Its place among the waiters of `source`.
@@ -206,11 +206,11 @@ impl Slot {
     /// One that is about to run for the first time.
     pub(crate) fn new(record: RecordRef, stack: Extent, coroutine: Coroutine) -> Slot {
         Slot {
-            coroutine: Some(coroutine),
+            coroutine,
             stack,
             record,
             suspender: Suspender::NONE,
-            depth: 0,
+            stack_mark: 0,
             life: Life::new(),
             link: Link::NONE,
             source: u32::MAX,

@@ -1,14 +1,14 @@
 //! Gives back what lies below the stack pointers of parked coroutines.
 //!
-//! Owns which slots ran since their stacks were last trimmed, one bit a slot, and the state of the alarm. Does not
+//! Owns which slots parked since their stacks were last trimmed, one bit a slot, and the state of the alarm. Does not
 //! know how an alarm is set. A coroutine that went deep once and parks would otherwise keep its pages for ever.
 //!
-//! The alarm is set once, when the first slot has run since the last trim, and goes off [`DELAY`] later, however busy
-//! or idle the worker is; then all that ran is trimmed in batches, a batch a turn. An idle worker whose stacks are
+//! The alarm is set once, when the first slot has parked since the last trim, and goes off [`DELAY`] later, however busy
+//! or idle the worker is; then all that parked is trimmed in batches, a batch a turn. An idle worker whose stacks are
 //! trimmed sets no alarm: idle means no wake-ups at all. The rejected way, a timeout on each sleep, arms and cancels a
 //! kernel timer for every batch of requests.
 //!
-//! Invariant 1: a slot that ran since its last trim has its bit in `ran` or in `due`.
+//! Invariant 1: a slot that is parked, and ran since its last trim, has its bit in `parked` or in `due`.
 //! Invariant 2: `run` is called by the worker's loop, which resumes nobody meanwhile.
 
 #![allow(unsafe_code)]
@@ -17,7 +17,7 @@ use crate::slot::{Slots, State};
 use crate::stack::{self, Extent};
 use std::time::Duration;
 
-/// How long after a coroutine ran its parked stack is trimmed, at the earliest.
+/// How long after a coroutine parked its stack is trimmed, at the earliest.
 pub(crate) const DELAY: Duration = Duration::from_secs(1);
 
 /// Words of 64 slots looked at per turn, at most.
@@ -26,10 +26,10 @@ const WORDS_PER_TURN: usize = 4;
 /// Where the alarm stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Alarm {
-    /// Not set, and nothing ran that would need it.
+    /// Not set, and nothing parked that would need it.
     #[default]
     Unset,
-    /// Something ran, so it must be set before the worker sleeps.
+    /// Something parked, so it must be set before the worker sleeps.
     Needed,
     /// Set.
     Set,
@@ -38,8 +38,8 @@ enum Alarm {
 /// The trimmer of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct Trim {
-    /// One bit a slot: it ran since the alarm was set.
-    ran: Vec<u64>,
+    /// One bit a slot: it parked since the last alarm.
+    parked: Vec<u64>,
     /// One bit a slot: it is to be trimmed now.
     due: Vec<u64>,
     /// The word of `due` to look at next; `due.len()` when all are done.
@@ -49,11 +49,11 @@ pub(crate) struct Trim {
 }
 
 impl Trim {
-    /// A slot is about to run.
+    /// A slot is about to park.
     #[inline]
-    pub(crate) fn ran(&mut self, index: u32) {
+    pub(crate) fn parks(&mut self, index: u32) {
         let (word, bit) = (index as usize / 64, 1u64 << (index % 64));
-        match self.ran.get_mut(word) {
+        match self.parked.get_mut(word) {
             Some(bits) => *bits |= bit,
             None => self.grow(word, bit),
         }
@@ -64,8 +64,8 @@ impl Trim {
 
     #[cold]
     fn grow(&mut self, word: usize, bit: u64) {
-        self.ran.resize(word + 1, 0);
-        self.ran[word] = bit;
+        self.parked.resize(word + 1, 0);
+        self.parked[word] = bit;
     }
 
     /// Whether the alarm must be set before the worker sleeps.
@@ -78,13 +78,13 @@ impl Trim {
         self.alarm = Alarm::Set;
     }
 
-    /// The alarm went off: what ran until now is due.
+    /// The alarm went off: what parked until now is due.
     pub(crate) fn alarm(&mut self) {
         if self.is_due() {
             return;
         }
         self.due.clear();
-        std::mem::swap(&mut self.ran, &mut self.due);
+        std::mem::swap(&mut self.parked, &mut self.due);
         self.next = 0;
         self.alarm = Alarm::Unset;
     }
@@ -94,7 +94,7 @@ impl Trim {
         self.next < self.due.len()
     }
 
-    /// Trims one batch. What is not parked just now waits for the next alarm.
+    /// Trims one batch.
     pub(crate) fn run(&mut self, slots: &Slots) {
         let batch = self.next..self.due.len().min(self.next + WORDS_PER_TURN);
         self.next = batch.end;
@@ -104,20 +104,17 @@ impl Trim {
             while bits != 0 {
                 let index = word as u32 * 64 + bits.trailing_zeros();
                 bits &= bits - 1;
-                parked.extend(self.suspended_at(slots, index));
+                parked.extend(Trim::suspended_at(slots, index));
             }
         }
         // SAFETY: each is parked, so its mark was read on its way to suspending; nobody is resumed by invariant 2.
         unsafe { stack::trim_each(parked) };
     }
 
-    /// The stack of a parked slot and where it is suspended.
-    fn suspended_at(&mut self, slots: &Slots, index: u32) -> Option<(Extent, usize)> {
+    /// The stack of a parked slot and where it is suspended. One that runs again will park again.
+    fn suspended_at(slots: &Slots, index: u32) -> Option<(Extent, usize)> {
         let slot = slots.get(index)?;
-        if matches!(slot.life.state, State::Parked { .. }) {
-            return Some((slot.stack, slot.stack.at_depth(slot.depth)));
-        }
-        self.ran(index);
-        None
+        let parked = matches!(slot.life.state, State::Parked { .. });
+        parked.then(|| (slot.stack, slot.stack.address_of(slot.stack_mark)))
     }
 }

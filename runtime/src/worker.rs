@@ -19,7 +19,7 @@ use crate::mail::Letters;
 use crate::pace::Pace;
 use crate::poller::Poller;
 use crate::remote::{Message, RecordRef, Remote};
-use crate::slot::{Event, Slots};
+use crate::slot::{Event, Slot, Slots};
 use crate::spawn_queue::{Fleet, SpawnQueue};
 use crate::stack::{Stack, StackSettings, Stacks};
 use crate::sys::clock::Clock;
@@ -90,12 +90,10 @@ pub(crate) struct Worker {
     messages: RefCell<Vec<Message>>,
     /// The slot that runs, or `NOT_RUNNING`.
     running: Cell<u32>,
+    /// Where that slot is; it does not move while a coroutine runs.
+    running_slot: Cell<*mut Slot>,
     /// Its way back to the loop.
     suspender: Cell<Suspender>,
-    /// Where the coroutine that ran last suspended.
-    stack_mark: Cell<usize>,
-    /// What the fault handler reports about it.
-    pub(crate) on_stack: Cell<Option<crate::overflow::OnStack>>,
     /// Bytes of each stack's guard.
     pub(crate) guard_size: usize,
     /// I/O operations left until the running coroutine yields.
@@ -126,9 +124,8 @@ impl Worker {
             pace: Pace::new(),
             messages: RefCell::default(),
             running: Cell::new(NOT_RUNNING),
+            running_slot: Cell::new(std::ptr::null_mut()),
             suspender: Cell::new(Suspender::NONE),
-            stack_mark: Cell::new(0),
-            on_stack: Cell::new(None),
             budget: Cell::new(IO_BUDGET),
             perhaps_unwinding: Cell::new(0),
             certainties: Cell::new(0),
@@ -192,7 +189,7 @@ impl Worker {
         }
     }
 
-    /// Runs what is ready until a look is due; what becomes ready meanwhile only if there is nothing to start.
+    /// Runs what is ready until a look is due; what becomes ready meanwhile only if there is nothing to start or to read.
     fn run_ready(&self) {
         loop {
             let round = self.ready.borrow().len();
@@ -205,7 +202,7 @@ impl Worker {
                     return;
                 }
             }
-            if round == 0 || !self.spawns.is_empty() {
+            if round == 0 || !self.spawns.is_empty() || self.remote.has_messages() {
                 return;
             }
         }

@@ -131,15 +131,9 @@ impl Extent {
         self.limit() + self.size()
     }
 
-    /// Bytes from the top down to `address`, which lies in this stack.
-    #[inline]
-    pub(crate) fn depth_of(self, address: usize) -> u32 {
-        (self.top() - address) as u32
-    }
-
-    /// The address that is `depth` bytes below the top.
-    pub(crate) fn at_depth(self, depth: u32) -> usize {
-        self.top() - depth as usize
+    /// The address in this stack that has these low 32 bits. A stack is aligned to its size, so it has all the others.
+    pub(crate) fn address_of(self, low_bits: u32) -> usize {
+        self.limit() >> 32 << 32 | low_bits as usize
     }
 
     /// Whether `address` lies in this stack, guard included. Arithmetic only: for use in a signal handler.

@@ -1,7 +1,8 @@
 //! How a coroutine begins, is resumed and ends, and what happens when there is no stack for it.
 //!
-//! Invariant 1: a coroutine is out of its slot exactly while it runs.
+//! Invariant 1: slots are added and removed by the loop, between two resumes, so no slot moves while a coroutine runs.
 //! Invariant 2: its record stays in the slot until it has ended, or until it is leaked and never runs again.
+//! Invariant 3: only `resume` touches a slot's coroutine between its start and its end.
 
 #![allow(unsafe_code)]
 
@@ -38,7 +39,9 @@ impl Worker {
         slot.life.cancelled = dropped && CAN_UNWIND;
         slots.insert(slot);
         drop(slots);
-        self.resume(index);
+        if !self.resume(index) {
+            self.slots.borrow_mut()[index].suspender = self.suspender.get();
+        }
     }
 
     /// No stack: the record waits until one of its size comes back. If none is out, that is in vain: its closure is
@@ -74,45 +77,40 @@ impl Worker {
         }
     }
 
-    /// Gives the thread to a ready coroutine until it suspends or ends.
+    /// Gives the thread to a ready coroutine until it suspends or ends; `true` if it ended.
     #[inline(always)]
-    pub(super) fn resume(&self, index: u32) {
-        let mut coroutine = self.before_resume(index);
-        let ended = coroutine.resume(&self.suspender);
+    pub(super) fn resume(&self, index: u32) -> bool {
+        let coroutine = self.before_resume(index);
+        // SAFETY: invariants 1 and 3: the slot stays where it is, and nobody else touches this field meanwhile.
+        let ended = unsafe { &mut *coroutine }.resume(&self.suspender);
         self.running.set(NOT_RUNNING);
-        if self.perhaps_unwinding.get() > 0 && !std::thread::panicking() {
-            self.become_certain();
+        if self.perhaps_unwinding.get() > 0 {
+            self.look_for_certainty();
         }
         if ended {
-            self.end(index, coroutine);
-        } else {
-            let slot = &mut self.slots.borrow_mut()[index];
-            slot.coroutine = Some(coroutine);
-            slot.suspender = self.suspender.get();
-            slot.depth = slot.stack.depth_of(self.stack_mark.get());
+            self.end(index);
         }
+        ended
     }
 
     #[inline(always)]
-    fn before_resume(&self, index: u32) -> Coroutine {
+    fn before_resume(&self, index: u32) -> *mut Coroutine {
         let mut slots = self.slots.borrow_mut();
         let slot = &mut slots[index];
-        self.trim.borrow_mut().ran(index);
         self.running.set(index);
+        self.running_slot.set(slot);
         self.suspender.set(slot.suspender);
         self.budget.set(IO_BUDGET);
-        let coroutine = slot.coroutine.take().expect("a ready coroutine is in its slot");
-        self.on_stack.set(Some(crate::overflow::OnStack::new(&slot.record, slot.stack)));
-        coroutine
+        &raw mut slot.coroutine
     }
 
     #[inline(never)]
-    fn end(&self, index: u32, coroutine: Coroutine) {
+    fn end(&self, index: u32) {
         let slot = self.slots.borrow_mut().remove(index);
-        let stack = coroutine.into_stack();
+        let stack = slot.coroutine.into_stack();
         let size = stack.size();
         self.release(stack);
-        drop(slot);
+        drop(slot.record);
         if !self.starved.borrow().is_empty() {
             self.feed_starved(size);
         }

@@ -5,6 +5,8 @@
 #![allow(unsafe_code)]
 
 use super::{IO_BUDGET, NOT_RUNNING, Unwinding, Worker};
+use crate::coroutine::stack_mark;
+use crate::overflow;
 use crate::slot::{Awaited, Outcome, Shield, Slot, State};
 
 impl Worker {
@@ -14,10 +16,32 @@ impl Worker {
         self.running.get() != NOT_RUNNING
     }
 
-    /// Calls `f` with the slot of the running coroutine. `f` must not suspend.
+    /// Calls `f` with the slot of the running coroutine. `f` must neither suspend nor reach for slots in another way.
     #[inline]
     pub(crate) fn with_running<R>(&self, f: impl FnOnce(&mut Slot) -> R) -> R {
-        f(&mut self.slots.borrow_mut()[self.running.get()])
+        debug_assert!(self.is_running() && self.slots.try_borrow_mut().is_ok());
+        // SAFETY: a coroutine runs, so the slot that `resume` found is still there (`lives.rs`, invariant 1), and whoever runs
+        // has no other reference to it: `f` touches nothing but the slot.
+        f(unsafe { &mut *self.running_slot.get() })
+    }
+
+    /// What the fault handler asks: whether `address` is in the running coroutine's guard, which is then reported.
+    ///
+    /// # Safety
+    ///
+    /// Called in a signal handler that interrupted this worker's own thread, and the process ends if the answer is yes.
+    pub(crate) unsafe fn explain_fault(&self, address: usize) -> bool {
+        if !self.is_running() {
+            return false;
+        }
+        // SAFETY: a coroutine runs, so its slot is there (`lives.rs`, invariant 1); what the interrupted code may be changing
+        // in it is neither its record nor its stack.
+        let slot = unsafe { &*self.running_slot.get() };
+        let overflown = slot.stack.guard_covers(address, self.guard_size);
+        if overflown {
+            overflow::report(&slot.record, slot.stack.size());
+        }
+        overflown
     }
 
     /// Lets others run; the running coroutine goes to the end of the ready queue. Its state stays `Running`: to every event
@@ -33,7 +57,9 @@ impl Worker {
     #[inline(always)]
     pub(crate) fn park(&self, on: Awaited, deadline: Option<u64>, shield: Shield, unwinding: Unwinding) -> Outcome {
         let index = self.running.get();
+        self.trim.borrow_mut().parks(index);
         self.with_running(|slot| {
+            slot.stack_mark = stack_mark() as u32;
             slot.life.state = State::Parked { on, shield };
             if let Some(deadline) = deadline {
                 slot.timer = Some(self.timers.borrow_mut().insert(deadline, index));
@@ -68,7 +94,7 @@ impl Worker {
     #[inline(always)]
     fn switch(&self) {
         // SAFETY: the suspender is that of the running coroutine, which is who calls this (`park`, `yield_now`).
-        unsafe { self.suspender.get().suspend(&self.stack_mark) };
+        unsafe { self.suspender.get().suspend() };
     }
 
     /// Back from a suspension: the outcome of the park.
@@ -101,9 +127,12 @@ impl Worker {
         }
     }
 
-    /// std says that nobody on this thread unwinds any more: parks that were unsure are open now.
+    /// Once std says that nobody on this thread unwinds any more, parks that were unsure are open.
     #[cold]
-    pub(super) fn become_certain(&self) {
+    pub(super) fn look_for_certainty(&self) {
+        if std::thread::panicking() {
+            return;
+        }
         self.perhaps_unwinding.set(0);
         self.certainties.set(self.certainties.get().wrapping_add(1));
         let indexes = self.slots.borrow().indexes();
