@@ -1,3 +1,62 @@
 //! Stackful coroutines for networking on Linux: one coroutine per client, written in plain blocking style.
+//!
+//! A coroutine is what a thread is in `std`: spawned, joined, parked. Where it would block, on a socket, a sleep or a
+//! join, it parks, and the OS thread it runs on, its *worker*, goes on with others; epoll says whom to wake. It stays on
+//! its worker for life.
+//!
+//! ```
+//! use dormouse::net::{TcpListener, TcpStream};
+//! use dormouse::thread;
+//! use std::io::{Read, Write};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let answer = dormouse::run(|| {
+//!     let listener = TcpListener::bind("127.0.0.1:0")?;
+//!     let addr = listener.local_addr()?;
+//!     let server = thread::spawn(move || {
+//!         let (mut client, _) = listener.accept()?;
+//!         let mut buffer = [0; 5];
+//!         client.read_exact(&mut buffer)?;
+//!         client.write_all(&buffer)
+//!     });
+//!     let mut stream = TcpStream::connect(addr)?;
+//!     stream.write_all(b"hello")?;
+//!     let mut answer = String::new();
+//!     stream.read_to_string(&mut answer)?;
+//!     server.join().expect("the server does not panic")?;
+//!     std::io::Result::Ok(answer)
+//! })?;
+//! assert_eq!(answer, "hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # From `std` to `dormouse`
+//!
+//! Names and signatures are `std`'s, so that a program is ported by changing its imports.
+//!
+//! | `std` | `dormouse` |
+//! |---|---|
+//! | `std::net::{TcpListener, TcpStream, Incoming}` | [`dormouse::net`](net), which re-exports `std`'s addresses, [`Shutdown`](net::Shutdown) and [`ToSocketAddrs`](net::ToSocketAddrs) |
+//! | `std::thread::{spawn, Builder, JoinHandle}` | [`thread::spawn`], [`thread::Builder`], [`thread::JoinHandle`] |
+//! | `std::thread::{current, Thread, ThreadId}` | [`thread::current`], [`thread::Thread`], [`thread::ThreadId`] |
+//! | `std::thread::{park, park_timeout}` | [`thread::park`], [`thread::park_timeout`] |
+//! | `std::thread::{sleep, sleep_until, yield_now}` | [`thread::sleep`], [`thread::sleep_until`], [`thread::yield_now`] |
+//! | nothing | [`run`], [`Builder`], [`spawn_local`], [`no_park`], [`Cancelled`], [`thread::stack_high_water`] |
+//!
+//! All of these work on a plain OS thread, too, where they block it, except [`spawn_local`], which panics there.
+//! `std::sync`, `std::fs` and whatever else blocks without knowing of coroutines blocks the worker.
+
+#![deny(unsafe_code)]
+
+#[doc(inline)]
 pub use dormouse_net as net;
-pub use dormouse_runtime::{Builder, Cancelled, run, spawn, spawn_local, thread};
+#[doc(inline)]
+pub use dormouse_runtime::thread::{self, no_park};
+#[doc(inline)]
+pub use dormouse_runtime::{Builder, Cancelled, run, spawn, spawn_local};
+
+/// Tests every listing of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

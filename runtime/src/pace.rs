@@ -53,6 +53,11 @@ impl Pace {
         if until_check == 0 { self.check(now()) } else { resumes >= TURN }
     }
 
+    /// Whether resumes were found so short that the clock is hardly read.
+    pub(crate) fn is_brisk(&self) -> bool {
+        self.stride.get() == TURN
+    }
+
     #[cold]
     fn check(&self, now: u64) -> bool {
         let took = self.checked_at.replace(Some(now)).map(|before| now.saturating_sub(before));

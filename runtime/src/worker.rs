@@ -189,7 +189,8 @@ impl Worker {
         }
     }
 
-    /// Runs what is ready until a look is due; what becomes ready meanwhile only if there is nothing to start or to read.
+    /// Runs what is ready until a look is due; what becomes ready meanwhile only if there is nothing to
+    /// start or to read and resumes are short.
     fn run_ready(&self) {
         loop {
             let round = self.ready.borrow().len();
@@ -202,7 +203,8 @@ impl Worker {
                     return;
                 }
             }
-            if round == 0 || !self.spawns.is_empty() || self.remote.has_messages() {
+            let others = !self.spawns.is_empty() || self.remote.has_messages();
+            if round == 0 || others || !self.pace.is_brisk() {
                 return;
             }
         }
