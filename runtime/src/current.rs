@@ -8,7 +8,9 @@
 #![allow(unsafe_code)]
 
 use crate::os_thread::OsThread;
+use crate::remote::{self, Block, Message, RecordRef, Remote};
 use crate::worker::Worker;
+use std::alloc::Layout;
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -59,6 +61,44 @@ impl Drop for Entered {
 pub(crate) fn explain_fault(address: usize) -> bool {
     // SAFETY: this thread's own worker, in its signal handler, which aborts if the answer is yes.
     with_worker(|worker| worker.is_some_and(|worker| unsafe { worker.explain_fault(address) }))
+}
+
+/// Sends a record to its home, for whoever its mail word told to push. Workers of one runtime find each other without a lock.
+pub(crate) fn push_mail(record: &RecordRef) {
+    let Some(home) = record.home() else {
+        return;
+    };
+    let message = Message::Mail(record.clone());
+    with_worker(|worker| match worker.and_then(|worker| worker.fleet.find(home)) {
+        Some(peer) => peer.send(message),
+        None => {
+            if let Some(stranger) = Remote::find(home) {
+                stranger.send(message);
+            }
+        }
+    });
+}
+
+/// Memory for a record, from this thread's worker.
+#[inline]
+pub(crate) fn kept_block(layout: Layout) -> Option<Block> {
+    with_worker(|worker| worker?.blocks.borrow_mut().take(layout))
+}
+
+/// Gives the memory of a record to this thread's worker; frees it if there is none.
+#[inline]
+pub(crate) fn keep_block(block: Block) {
+    with_worker(|worker| {
+        if let Some(worker) = worker {
+            worker.blocks.borrow_mut().keep(block);
+        }
+    });
+}
+
+/// A fresh identity, from those this thread's worker has in reserve.
+#[inline]
+pub(crate) fn fresh_id() -> u64 {
+    with_worker(|worker| worker.map_or_else(remote::fresh_id, Worker::fresh_id))
 }
 
 /// This OS thread as a waiting party. After its thread-locals are gone, a fresh one each time.

@@ -2,12 +2,12 @@
 //!
 //! Owns the message. Everything here runs inside a signal handler: no allocation, no lock.
 
-use crate::remote::{Body, Record};
+use crate::remote::Record;
 use crate::sys::fault;
 use std::fmt::{self, Write};
 
 /// Says whose stack of `size` bytes it was.
-pub(crate) fn report(record: &Record<dyn Body>, size: usize) {
+pub(crate) fn report(record: &Record, size: usize) {
     let mut line = Line::new();
     // A name too long for the line is cut, which is the only way this can fail.
     let _ = writeln!(

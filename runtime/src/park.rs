@@ -9,7 +9,7 @@ use crate::cancel::{self, Point};
 use crate::current;
 use crate::os_thread::Parked;
 use crate::readiness::Interest;
-use crate::remote::SourceId;
+use crate::remote::{RecordRef, SourceId};
 use crate::slot::{Awaited, Outcome, Shield};
 use crate::worker::{Unwinding, Worker};
 use std::io;
@@ -18,6 +18,11 @@ use std::time::Instant;
 /// Calls `f` with this thread's worker, for a caller that knows it runs in a coroutine.
 fn in_coroutine<R>(f: impl FnOnce(&Worker) -> R) -> R {
     current::with_coroutine(|worker| f(worker.expect("only a coroutine parks on its worker")))
+}
+
+/// The calling coroutine's record.
+pub(crate) fn own_record() -> RecordRef {
+    in_coroutine(|worker| worker.with_running(|slot| slot.record.clone()))
 }
 
 /// Invariant 1; answers whether a cancel may end the park, and whether the coroutine is unwinding.

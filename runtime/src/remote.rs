@@ -1,17 +1,15 @@
 //! What other threads may touch of a worker and of a coroutine.
 //!
-//! Owns [`Remote`], a worker's public half (inbox, injector, interruptible poller), and [`Record`], what outlives a
-//! coroutine's slot and stack: its name, its place of spawn, its mail word, and the body that takes the closure in
-//! and keeps the result. Knows nothing of slots or stacks: a record only remembers where its coroutine lives.
-//!
-//! Invariant 1: `Record::home` is set before the mail word says `STARTED`, so whoever is told to push finds it.
-//! Invariant 2: only the owner worker calls `Body::run`, at most once, on the coroutine's own stack.
+//! Owns [`Remote`], a worker's public half (inbox, injector, interruptible poller); `record.rs` owns what outlives a
+//! coroutine's slot and stack. Knows nothing of slots or stacks: a record only remembers where its coroutine lives.
+
+mod record;
+
+pub(crate) use record::{Block, Blocks, Body, Origin, Record, RecordRef, Start};
 
 use crate::atomic::{AtomicU32, Ordering};
 use crate::inbox::Inbox;
 use crate::lock::Lock;
-use crate::mail::{Mail, Ticket};
-use crate::once_arc::OnceArc;
 use crate::readiness::Interest;
 use crate::sys::epoll::{self, Epoll};
 use crate::sys::eventfd::EventFd;
@@ -19,15 +17,12 @@ use crossbeam_deque::{Injector, Steal};
 use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZeroU32;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
-use std::panic::Location;
 use std::sync::{Arc, LazyLock, Weak};
 
 /// The token of a worker's own eventfd.
 pub(crate) const NOTIFY_TOKEN: u64 = u64::MAX;
-
-/// A reference to any coroutine.
-pub(crate) type RecordRef = Arc<Record<dyn Body>>;
 
 /// Every worker by name, for those who keep only that.
 static REGISTRY: LazyLock<Lock<BTreeMap<WorkerId, Weak<Remote>>>> = LazyLock::new(|| Lock::new(BTreeMap::new()));
@@ -172,7 +167,7 @@ impl Remote {
 
     fn refuse_injected(&self) {
         while let Some(record) = self.pop_injected() {
-            record.body.lose();
+            record.lose();
         }
     }
 
@@ -246,160 +241,15 @@ impl std::fmt::Debug for Remote {
     }
 }
 
-/// How a coroutine begins.
-#[derive(Debug)]
-pub(crate) enum Start {
-    /// Call the closure.
-    Run,
-    /// It was cancelled before its first instruction: drop the closure, on the coroutine's stack.
-    Drop,
-    /// There is no stack of the size it asked for: drop the closure, on another.
-    Refuse(io::Error),
-}
-
-/// The closure of a coroutine, and later its result.
-pub(crate) trait Body: Send + Sync {
-    /// Runs the closure on the coroutine's stack and keeps the result; never unwinds.
-    fn run(&self, start: Start);
-
-    /// Instead of `run`, or of its end: the coroutine will never (again) run, and `join` is to say so. Drops the closure
-    /// if it is still there, so it must not be called from a worker's loop. Only the owner calls it once it has ended, or
-    /// whoever holds a record that no worker has.
-    fn lose(&self);
-}
-
-/// What outlives a coroutine's slot and stack.
-pub(crate) struct Record<B: ?Sized> {
-    /// Letters from other threads.
-    mail: Mail,
-    /// The owner worker, once started.
-    home: OnceArc<Remote>,
-    /// The slot, once started; owner only.
-    slot: AtomicU32,
-    /// Bytes of stack asked for; 0 for the worker's default.
-    pub(crate) stack_size: u32,
-    /// Unique in the process.
-    pub(crate) id: u64,
-    /// Where it was spawned.
-    pub(crate) spawned_at: &'static Location<'static>,
-    /// Given by the user; boxed twice to be one word.
-    pub(crate) name: Option<Box<Box<str>>>,
-    /// The closure, and later the result.
-    pub(crate) body: B,
-}
-
-impl<B> Record<B> {
-    pub(crate) fn new(origin: Origin, body: B) -> Record<B> {
-        Record {
-            mail: Mail::new(),
-            home: OnceArc::new(),
-            slot: AtomicU32::new(u32::MAX),
-            stack_size: origin.stack_size,
-            id: origin.id,
-            spawned_at: origin.spawned_at,
-            name: origin.name.map(|name| Box::new(name.into_boxed_str())),
-            body,
-        }
-    }
-}
-
-impl<B: ?Sized> Record<B> {
-    /// Owner only, at the first run; gives what was posted before. See invariant 1.
-    pub(crate) fn settle(&self, home: &Arc<Remote>, slot: u32) -> crate::mail::Letters {
-        self.home.set(Arc::clone(home));
-        self.set_slot(slot);
-        self.mail.start()
-    }
-
-    /// Owner only: where the coroutine lives in the slot table.
-    pub(crate) fn set_slot(&self, slot: u32) {
-        // ORDERING: Relaxed; written and read by the owner alone.
-        self.slot.store(slot, Ordering::Relaxed);
-    }
-
-    /// Owner only: the slot, which may since belong to another coroutine if this one is done.
-    pub(crate) fn slot(&self) -> u32 {
-        // ORDERING: Relaxed; written and read by the owner alone.
-        self.slot.load(Ordering::Relaxed)
-    }
-
-    /// Whether `worker` is the owner.
-    pub(crate) fn lives_on(&self, worker: &Remote) -> bool {
-        self.home.get().is_some_and(|home| home.id == worker.id)
-    }
-
-    /// Owner only: reads and empties the mail word.
-    pub(crate) fn take_mail(&self) -> crate::mail::Letters {
-        self.mail.take()
-    }
-
-    /// The name, or a word for having none.
-    pub(crate) fn display_name(&self) -> &str {
-        self.name.as_ref().map_or("<unnamed>", |name| name)
-    }
-}
-
-/// Leaves an unpark token from any thread.
-pub(crate) fn post_unpark(record: &RecordRef) {
-    if record.mail.post_unpark() {
-        push(record);
-    }
-}
-
-/// Asks for cancellation from any thread.
-pub(crate) fn post_cancel(record: &RecordRef) {
-    if record.mail.post_cancel() {
-        push(record);
-    }
-}
-
-/// Ends one wait from any thread.
-pub(crate) fn post_wake(record: &RecordRef, ticket: Ticket) {
-    if record.mail.post_wake(ticket) {
-        push(record);
-    }
-}
-
-fn push(record: &RecordRef) {
-    // Invariant 1: told to push, so it is started, so it has a home.
-    if let Some(home) = record.home.get() {
-        home.send(Message::Mail(Arc::clone(record)));
-    }
-}
-
-impl<B: ?Sized> std::fmt::Debug for Record<B> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Coroutine")
-            .field("id", &self.id)
-            .field("name", &self.name)
-            .field("spawned_at", &format_args!("{}", self.spawned_at))
-            .finish_non_exhaustive()
-    }
-}
-
-/// Where a coroutine comes from and what it was asked to be.
-#[derive(Debug)]
-pub(crate) struct Origin {
-    /// Unique in the process.
-    pub(crate) id: u64,
-    /// Where `spawn` was called.
-    pub(crate) spawned_at: &'static Location<'static>,
-    /// Given by the user.
-    pub(crate) name: Option<String>,
-    /// Bytes of stack; 0 for the worker's default.
-    pub(crate) stack_size: u32,
-}
-
-impl Origin {
-    /// A fresh identity.
-    pub(crate) fn new(name: Option<String>, stack_size: u32, spawned_at: &'static Location<'static>) -> Origin {
-        Origin { id: fresh_id(), spawned_at, name, stack_size }
-    }
-}
-
 /// An identity for a coroutine or a plain thread, never given twice.
 pub(crate) fn fresh_id() -> u64 {
+    fresh_ids(1).start
+}
+
+/// As many of them.
+pub(crate) fn fresh_ids(count: u64) -> Range<u64> {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
     // ORDERING: Relaxed; only uniqueness matters.
-    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+    let start = NEXT.fetch_add(count, std::sync::atomic::Ordering::Relaxed);
+    start..start + count
 }

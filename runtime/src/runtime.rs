@@ -10,9 +10,9 @@
 
 use crate::current;
 use crate::lock::Lock;
-use crate::remote::{Body, Origin, Record, RecordRef, Remote};
+use crate::remote::{Origin, RecordRef, Remote};
 use crate::spawn_queue::Fleet;
-use crate::spawned::{Output, Spawned};
+use crate::spawned::Spawned;
 use crate::stack::{self, GuardKind, StackSettings};
 use crate::sys::fault::{self, AlternateStack};
 use crate::worker::{Unwinding, Worker};
@@ -75,15 +75,15 @@ where
         called.set(true);
         f()
     };
-    let record = Arc::new(Record::new(origin, Spawned::new(main)));
-    // SAFETY: the reference outlives the closure's borrows only as an empty shell: by invariant 1 the closure and its
-    // result are taken out of it before this function returns.
-    worker.spawn_local(unsafe { erase(Arc::clone(&record) as Arc<Record<dyn Body + '_>>) });
+    // SAFETY: the record outlives the closure's borrows only as an empty shell: by invariant 1 the closure and its result are
+    // taken out of it before this function returns.
+    let (record, wait) = unsafe { main_record(origin, main) };
+    worker.spawn_local(record.clone());
     run_worker(&worker);
     crew.end(&fleet);
     drop(worker);
     drop(alternate);
-    match record.body.wait() {
+    match wait(&record) {
         Ok(value) => Ok(value),
         Err(payload) if called.get() => std::panic::resume_unwind(payload),
         Err(payload) => {
@@ -92,19 +92,24 @@ where
     }
 }
 
-/// Forgets what a record's body borrows.
+/// The first coroutine's record, and what waits for its result.
 ///
 /// # Safety
 ///
-/// The body holds nothing any more when those borrows end.
-unsafe fn erase<'a>(record: Arc<Record<dyn Body + 'a>>) -> RecordRef {
-    // SAFETY: the two types differ in a lifetime only.
-    unsafe { std::mem::transmute::<Arc<Record<dyn Body + 'a>>, RecordRef>(record) }
+/// The record's body holds nothing any more when the closure's borrows end.
+unsafe fn main_record<F: FnOnce() -> T, T>(
+    origin: Origin,
+    main: F,
+) -> (RecordRef, fn(&RecordRef) -> std::thread::Result<T>) {
+    // SAFETY: the caller's word.
+    let record = unsafe { RecordRef::new_borrowing(origin, Spawned::new(main), |_| None) };
+    // SAFETY: called with this record only, whose body is of this type.
+    (record, |record| unsafe { record.body::<Spawned<F, T>>() }.wait())
 }
 
 fn main_origin(settings: &Settings, spawned_at: &'static Location<'static>) -> io::Result<Origin> {
     let size = stack::size_for_guarded(settings.main_stack_size, settings.stacks.guard_size)?;
-    Ok(Origin::new(Some("main".into()), size as u32, spawned_at))
+    Ok(Origin { id: current::fresh_id(), name: Some("main".into()), stack_size: size as u32, spawned_at })
 }
 
 fn make_fleet(settings: &Settings) -> io::Result<Arc<Fleet>> {
@@ -139,7 +144,7 @@ fn run_worker(worker: &Worker) {
             record.spawned_at,
             worker.fleet.grace,
         ));
-        record.body.lose();
+        record.lose();
     }
     worker.remote.close();
 }
@@ -253,19 +258,28 @@ pub(crate) fn may_spawn(worker: &Worker) -> io::Result<()> {
     Ok(())
 }
 
-/// Queues a record on the caller's runtime, or on the default one.
+/// Queues a record on the caller's runtime, or on the default one; one that cannot be queued is refused here, so that its
+/// closure is dropped, as std does.
 pub(crate) fn spawn(record: RecordRef) -> io::Result<()> {
     current::with_coroutine(|worker| match worker {
-        Some(worker) => {
-            may_spawn(worker)?;
+        Some(worker) if !worker.fleet.is_stopping() => {
             worker.spawn(record);
             Ok(())
         }
-        None => {
-            default_fleet()?.inject(record);
-            Ok(())
-        }
+        worker => spawn_cold(worker, record),
     })
+}
+
+#[cold]
+fn spawn_cold(worker: Option<&Worker>, record: RecordRef) -> io::Result<()> {
+    let queued = match worker {
+        Some(worker) => may_spawn(worker).map(|()| worker.spawn(record.clone())),
+        None => default_fleet().map(|fleet| fleet.inject(record.clone())),
+    };
+    if queued.is_err() {
+        record.lose();
+    }
+    queued
 }
 
 /// The runtime of background workers for those who call `spawn` without `run`; lives until the process ends.

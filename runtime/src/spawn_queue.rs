@@ -7,7 +7,7 @@
 //! Invariant 2: what is in the local queue is never seen by another worker.
 
 use crate::atomic::{AtomicU32, Ordering};
-use crate::remote::{RecordRef, Remote};
+use crate::remote::{RecordRef, Remote, WorkerId};
 use crossbeam_deque::Worker as Deque;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -50,6 +50,11 @@ impl Fleet {
     pub(crate) fn is_stopping(&self) -> bool {
         // ORDERING: Acquire; pairs with the Release store in `stop`.
         self.phase.load(Ordering::Acquire) == STOPPING
+    }
+
+    /// The worker of this name, if it is one of them.
+    pub(crate) fn find(&self, id: WorkerId) -> Option<&Remote> {
+        self.workers.iter().find(|worker| worker.id == id).map(|worker| &**worker)
     }
 
     /// Hands a record to the less loaded of two workers; for callers that are not on one of them.

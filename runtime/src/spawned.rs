@@ -12,11 +12,11 @@
 
 use crate::cancel::{self, Point};
 use crate::join_word::{Finished, JoinWord};
-use crate::remote::{Body, Start};
+use crate::remote::{Body, RecordRef, Start};
 use crate::waiter::{Wait, Waiter};
 use std::any::Any;
 use std::cell::UnsafeCell;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
@@ -110,20 +110,72 @@ impl<F: FnOnce() -> T, T> Body for Spawned<F, T> {
     }
 }
 
-/// What a handle can do with a body.
-pub(crate) trait Output<T>: Body {
-    /// Blocks until the coroutine has finished, and takes its result. Called once, and then not `detach`.
-    fn wait(&self) -> thread::Result<T>;
-
-    /// Whether it has finished.
-    fn is_finished(&self) -> bool;
-
-    /// The handle is dropped without a result.
-    fn detach(&self);
+/// What a handle can do with a body whose closure's type it does not know. One table serves handles of every result type,
+/// so that a handle is small and asks nothing of its type.
+pub(crate) struct Output {
+    /// [`Spawned::wait`]; writes a `thread::Result<T>` to the address given.
+    wait: unsafe fn(&RecordRef, *mut ()),
+    /// [`Spawned::is_finished`].
+    is_finished: unsafe fn(&RecordRef) -> bool,
+    /// [`Spawned::detach`].
+    detach: unsafe fn(&RecordRef),
 }
 
-impl<F: FnOnce() -> T, T> Output<T> for Spawned<F, T> {
-    fn wait(&self) -> thread::Result<T> {
+impl Output {
+    /// For records made with such a closure.
+    pub(crate) fn of<F: FnOnce() -> T, T>() -> &'static Output {
+        const {
+            &Output {
+                // SAFETY: the word of whoever calls the methods below, for all three.
+                wait: |record, result| unsafe {
+                    result.cast::<thread::Result<T>>().write(record.body::<Spawned<F, T>>().wait())
+                },
+                // SAFETY: as above.
+                is_finished: |record| unsafe { record.body::<Spawned<F, T>>() }.is_finished(),
+                // SAFETY: as above.
+                detach: |record| unsafe { record.body::<Spawned<F, T>>() }.detach(),
+            }
+        }
+    }
+
+    /// See [`Spawned::wait`].
+    ///
+    /// # Safety
+    ///
+    /// This is the table of the record's body, whose closure gives a `T`.
+    #[inline]
+    pub(crate) unsafe fn wait<T>(&self, record: &RecordRef) -> thread::Result<T> {
+        let mut result = MaybeUninit::<thread::Result<T>>::uninit();
+        // SAFETY: the caller's word.
+        unsafe { (self.wait)(record, result.as_mut_ptr().cast()) };
+        // SAFETY: it returned, so it has written.
+        unsafe { result.assume_init() }
+    }
+
+    /// See [`Spawned::is_finished`].
+    ///
+    /// # Safety
+    ///
+    /// This is the table of the record's body.
+    pub(crate) unsafe fn is_finished(&self, record: &RecordRef) -> bool {
+        // SAFETY: the caller's word.
+        unsafe { (self.is_finished)(record) }
+    }
+
+    /// See [`Spawned::detach`].
+    ///
+    /// # Safety
+    ///
+    /// This is the table of the record's body.
+    pub(crate) unsafe fn detach(&self, record: &RecordRef) {
+        // SAFETY: the caller's word.
+        unsafe { (self.detach)(record) };
+    }
+}
+
+impl<F: FnOnce() -> T, T> Spawned<F, T> {
+    /// Blocks until the coroutine has finished, and takes its result. Called once, by the holder, and then not `detach`.
+    pub(crate) fn wait(&self) -> thread::Result<T> {
         while !self.join.is_done() {
             let wait = Wait::begin();
             if self.join.leave(Box::new(wait.waiter())) {
@@ -137,10 +189,12 @@ impl<F: FnOnce() -> T, T> Output<T> for Spawned<F, T> {
         }
     }
 
+    /// Whether it has finished.
     fn is_finished(&self) -> bool {
         self.join.is_done()
     }
 
+    /// The handle is dropped without a result.
     fn detach(&self) {
         if self.join.detach() {
             // SAFETY: invariant 1; it is done, and the holder is the caller.

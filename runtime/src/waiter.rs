@@ -24,13 +24,14 @@ use crate::current;
 use crate::mail::Ticket;
 use crate::os_thread::{OsThread, Parked};
 use crate::park;
-use crate::remote::{self, RecordRef};
+use crate::remote::RecordRef;
 use crate::slot::Event;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// A party that can wait.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Party {
     /// A coroutine, on its worker.
     Coroutine(RecordRef),
@@ -41,10 +42,12 @@ enum Party {
 /// One wait, as the waiting party sees it.
 #[derive(Debug)]
 pub(crate) struct Wait {
-    /// Oneself.
-    party: Party,
+    /// Oneself, if a plain thread; a coroutine finds itself.
+    thread: Option<Arc<OsThread>>,
     /// Which of one's waits.
     ticket: Ticket,
+    /// It stays with the party it belongs to.
+    own: PhantomData<*mut ()>,
 }
 
 /// One wait, as whoever ends it sees it.
@@ -60,29 +63,33 @@ impl Wait {
     /// Begins a wait of the calling coroutine or thread; any earlier one of its own is over.
     pub(crate) fn begin() -> Wait {
         current::with_coroutine(|worker| match worker {
-            Some(worker) => worker.with_running(|slot| Wait {
-                ticket: slot.life.begin_wait(),
-                party: Party::Coroutine(Arc::clone(&slot.record)),
-            }),
+            Some(worker) => {
+                let ticket = worker.with_running(|slot| slot.life.begin_wait());
+                Wait { ticket, thread: None, own: PhantomData }
+            }
             None => {
                 let thread = current::os_thread();
-                Wait { ticket: thread.begin_wait(), party: Party::Thread(thread) }
+                Wait { ticket: thread.begin_wait(), thread: Some(thread), own: PhantomData }
             }
         })
     }
 
     /// The other end, to be left where it will be found.
     pub(crate) fn waiter(&self) -> Waiter {
-        Waiter { party: self.party.clone(), ticket: self.ticket }
+        let party = match &self.thread {
+            Some(thread) => Party::Thread(Arc::clone(thread)),
+            None => Party::Coroutine(park::own_record()),
+        };
+        Waiter { party, ticket: self.ticket }
     }
 
     /// Blocks the coroutine or the thread until woken or until `deadline`.
     ///
     /// Throws if the coroutine is cancelled and `point` allows it; the caller cleans up in a Drop.
     pub(crate) fn park(&self, deadline: Option<Instant>, point: Point) -> Parked {
-        match &self.party {
-            Party::Coroutine(_) => park::park_waiting(deadline, point),
-            Party::Thread(thread) => thread.park_waiting(self.ticket, deadline),
+        match &self.thread {
+            None => park::park_waiting(deadline, point),
+            Some(thread) => thread.park_waiting(self.ticket, deadline),
         }
     }
 }
@@ -99,7 +106,8 @@ impl Waiter {
 
 fn wake_coroutine(record: &RecordRef, ticket: Ticket) {
     current::with_worker(|worker| match worker {
-        Some(worker) if record.lives_on(&worker.remote) => worker.deliver(record, Event::Wake(ticket)),
-        _ => remote::post_wake(record, ticket),
+        Some(worker) if record.lives_on(worker.remote.id) => worker.deliver(record, Event::Wake(ticket)),
+        _ if record.mail().post_wake(ticket) => current::push_mail(record),
+        _ => {}
     });
 }

@@ -18,7 +18,7 @@ use crate::coroutine::Suspender;
 use crate::mail::Letters;
 use crate::pace::Pace;
 use crate::poller::Poller;
-use crate::remote::{Message, RecordRef, Remote};
+use crate::remote::{self, Blocks, Message, RecordRef, Remote};
 use crate::slot::{Event, Slot, Slots};
 use crate::spawn_queue::{Fleet, SpawnQueue};
 use crate::stack::{Stack, StackSettings, Stacks};
@@ -28,6 +28,7 @@ use crate::trim::Trim;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,6 +97,10 @@ pub(crate) struct Worker {
     suspender: Cell<Suspender>,
     /// Bytes of each stack's guard.
     pub(crate) guard_size: usize,
+    /// Memory for records to come.
+    pub(crate) blocks: RefCell<Blocks>,
+    /// Identities for coroutines to come.
+    ids: RefCell<Range<u64>>,
     /// I/O operations left until the running coroutine yields.
     budget: Cell<u32>,
     /// Suspended coroutines that are or may be unwinding, by a panic or a cancellation.
@@ -123,6 +128,8 @@ impl Worker {
             trim: RefCell::default(),
             pace: Pace::new(),
             messages: RefCell::default(),
+            blocks: RefCell::default(),
+            ids: RefCell::new(0..0),
             running: Cell::new(NOT_RUNNING),
             running_slot: Cell::new(std::ptr::null_mut()),
             suspender: Cell::new(Suspender::NONE),
@@ -321,13 +328,24 @@ impl Worker {
             return self.spawns.push(record);
         }
         if self.fleet.workers.len() == 1 {
-            return self.spawns.push(record);
+            // Nobody else looks into the shared queue.
+            return self.spawns.push_local(record);
         }
         let load = (self.slots.borrow().len() + self.spawns.len()) as u32;
         match self.fleet.place(&self.remote, load) {
             None => self.spawns.push(record),
             Some(other) => other.inject(record),
         }
+    }
+
+    /// An identity never given before.
+    #[inline]
+    pub(crate) fn fresh_id(&self) -> u64 {
+        let mut ids = self.ids.borrow_mut();
+        ids.next().unwrap_or_else(|| {
+            *ids = remote::fresh_ids(1024);
+            ids.next().expect("1024 of them")
+        })
     }
 
     /// Queues a new coroutine that never leaves this worker.

@@ -1,13 +1,14 @@
 //! What a coroutine can be given at its birth.
 
+#![allow(unsafe_code)]
+
 use super::{JoinHandle, LocalJoinHandle};
-use crate::remote::{Body, Origin, Record, RecordRef};
+use crate::remote::{Origin, RecordRef};
 use crate::spawned::{Output, Spawned};
 use crate::stack;
 use crate::{current, runtime};
 use std::io;
 use std::panic::Location;
-use std::sync::Arc;
 
 /// Closures larger than this stay on the heap while they run, so that any size fits any stack.
 const LARGEST_MOVED: usize = 512;
@@ -93,15 +94,15 @@ impl Builder {
             let worker = worker.expect("spawn_local was called outside a coroutine");
             runtime::may_spawn(worker)?;
             let boxed: Box<dyn FnOnce() -> T> = Box::new(f);
-            let record = Arc::new(Record::new(origin, Spawned::new(boxed)));
-            worker.spawn_local(Arc::clone(&record) as RecordRef);
-            Ok(LocalJoinHandle::new(JoinHandle::new(record as Arc<Record<dyn Output<T>>>)))
+            let (record, handle) = make(origin, boxed);
+            worker.spawn_local(record);
+            Ok(LocalJoinHandle::new(handle))
         })
     }
 
     fn origin(self, spawned_at: &'static Location<'static>) -> io::Result<Origin> {
         let stack_size = self.stack_size.map_or(Ok(0), size_here)?;
-        Ok(Origin::new(self.name, stack_size as u32, spawned_at))
+        Ok(Origin { id: current::fresh_id(), name: self.name, stack_size: stack_size as u32, spawned_at })
     }
 }
 
@@ -111,16 +112,25 @@ fn size_here(bytes: usize) -> io::Result<usize> {
     stack::size_for_guarded(bytes, guard_size)
 }
 
+#[inline]
 fn place<F, T>(origin: Origin, f: F) -> io::Result<JoinHandle<T>>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let record = Arc::new(Record::new(origin, Spawned::new(f)));
-    if let Err(error) = runtime::spawn(Arc::clone(&record) as RecordRef) {
-        // Nobody has the record, so the closure is dropped here, as std does.
-        record.body.lose();
-        return Err(error);
-    }
-    Ok(JoinHandle::new(record as Arc<Record<dyn Output<T>>>))
+    let (record, handle) = make(origin, f);
+    runtime::spawn(record)?;
+    Ok(handle)
+}
+
+/// A record and the handle to it.
+#[inline]
+fn make<F, T>(origin: Origin, f: F) -> (RecordRef, JoinHandle<T>)
+where
+    F: FnOnce() -> T + 'static,
+    T: 'static,
+{
+    let (queued, held) = RecordRef::new(origin, Spawned::new(f), current::kept_block).double();
+    // SAFETY: the body is of this type, and there is no other handle.
+    (queued, unsafe { JoinHandle::new(held, Output::of::<F, T>()) })
 }

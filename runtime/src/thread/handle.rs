@@ -3,7 +3,7 @@
 use crate::coroutine::CAN_UNWIND;
 use crate::current;
 use crate::os_thread::OsThread;
-use crate::remote::{self, RecordRef};
+use crate::remote::RecordRef;
 use crate::slot::Event;
 use std::num::NonZeroU64;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -55,7 +55,7 @@ impl Thread {
     /// The caller's own.
     pub(crate) fn current() -> Thread {
         let record =
-            current::with_coroutine(|worker| worker.map(|worker| worker.with_running(|slot| Arc::clone(&slot.record))));
+            current::with_coroutine(|worker| worker.map(|worker| worker.with_running(|slot| slot.record.clone())));
         Thread { who: record.map_or_else(|| Who::Os(current::os_thread()), Who::Coroutine) }
     }
 
@@ -103,15 +103,17 @@ impl Thread {
 
 fn unpark_coroutine(record: &RecordRef) {
     current::with_worker(|worker| match worker {
-        Some(worker) if record.lives_on(&worker.remote) => worker.deliver(record, Event::Unpark),
-        _ => remote::post_unpark(record),
+        Some(worker) if record.lives_on(worker.remote.id) => worker.deliver(record, Event::Unpark),
+        _ if record.mail().post_unpark() => current::push_mail(record),
+        _ => {}
     });
 }
 
 fn cancel_coroutine(record: &RecordRef) {
     current::with_worker(|worker| match worker {
-        Some(worker) if record.lives_on(&worker.remote) => worker.deliver(record, Event::Cancel),
-        _ => remote::post_cancel(record),
+        Some(worker) if record.lives_on(worker.remote.id) => worker.deliver(record, Event::Cancel),
+        _ if record.mail().post_cancel() => current::push_mail(record),
+        _ => {}
     });
 }
 

@@ -1,10 +1,14 @@
 //! The owned right to wait for a coroutine's end.
 
+#![allow(unsafe_code)]
+
 use super::handle::Thread;
-use crate::remote::Record;
+use crate::current;
+use crate::remote::RecordRef;
 use crate::spawned::Output;
 use std::marker::PhantomData;
-use std::sync::{Arc, OnceLock};
+use std::mem::ManuallyDrop;
+use std::sync::OnceLock;
 use std::thread;
 
 /// The right to wait for a coroutine and take its result. Dropped, it detaches the coroutine, which runs on.
@@ -16,8 +20,12 @@ use std::thread;
 /// assert_eq!(answer, 42);
 /// ```
 pub struct JoinHandle<T> {
-    /// The coroutine.
-    output: Arc<Record<dyn Output<T>>>,
+    /// The coroutine; taken only when dropped.
+    record: ManuallyDrop<RecordRef>,
+    /// What can be done with it.
+    output: &'static Output,
+    /// What it gives. A handle may go anywhere: the result's own bounds were asked for at the spawn.
+    result: PhantomData<fn() -> T>,
     /// Made when first asked for.
     thread: OnceLock<Thread>,
     /// Whether the result was taken.
@@ -25,8 +33,17 @@ pub struct JoinHandle<T> {
 }
 
 impl<T> JoinHandle<T> {
-    pub(crate) fn new(output: Arc<Record<dyn Output<T>>>) -> JoinHandle<T> {
-        JoinHandle { output, thread: OnceLock::new(), joined: false }
+    /// # Safety
+    ///
+    /// `output` is the table of the record's body, whose closure gives a `T`, and there is no other handle.
+    pub(crate) unsafe fn new(record: RecordRef, output: &'static Output) -> JoinHandle<T> {
+        JoinHandle {
+            record: ManuallyDrop::new(record),
+            output,
+            result: PhantomData,
+            thread: OnceLock::new(),
+            joined: false,
+        }
     }
 
     /// Waits for the coroutine to end and gives its result.
@@ -44,14 +61,16 @@ impl<T> JoinHandle<T> {
     ///
     /// Panics inside `no_park`, unless the coroutine has ended.
     pub fn join(mut self) -> thread::Result<T> {
-        let result = self.output.body.wait();
+        // SAFETY: the type is right by the contract of `new`; the caller is the holder, and this is the end of it.
+        let result = unsafe { self.output.wait(&self.record) };
         self.joined = true;
         result
     }
 
     /// Whether the coroutine has ended. Never blocks.
     pub fn is_finished(&self) -> bool {
-        self.output.body.is_finished()
+        // SAFETY: the type is right by the contract of `new`.
+        unsafe { self.output.is_finished(&self.record) }
     }
 
     /// Asks the coroutine to end, and does not wait for it: its next cancellation point (every documented park) unwinds
@@ -80,14 +99,20 @@ impl<T> JoinHandle<T> {
 
     /// The coroutine itself, to unpark it or to read its name.
     pub fn thread(&self) -> &Thread {
-        self.thread.get_or_init(|| Thread::of_coroutine(Arc::clone(&self.output) as _))
+        self.thread.get_or_init(|| Thread::of_coroutine((*self.record).clone()))
     }
 }
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         if !self.joined {
-            self.output.body.detach();
+            // SAFETY: the type is right by the contract of `new`; the caller is the holder, and this is the end of it.
+            unsafe { self.output.detach(&self.record) };
+        }
+        // SAFETY: nobody uses it after this.
+        let record = unsafe { ManuallyDrop::take(&mut self.record) };
+        if let Some(block) = record.release() {
+            current::keep_block(block);
         }
     }
 }

@@ -12,7 +12,6 @@ use crate::remote::{RecordRef, Start};
 use crate::slot::Slot;
 use crate::stack::Stack;
 use std::io;
-use std::sync::Arc;
 
 impl Worker {
     /// Starts a coroutine and runs it until it suspends. If there is no stack for it now, it waits for one.
@@ -27,13 +26,13 @@ impl Worker {
     fn start_on(&self, stack: Stack, record: RecordRef, start: Start) {
         let mut slots = self.slots.borrow_mut();
         let index = slots.next_index();
-        let letters = record.settle(&self.remote, index);
+        let letters = record.settle(self.remote.id, index);
         let dropped = letters.cancel || self.fleet.is_stopping();
         let start = if dropped && matches!(start, Start::Run) { Start::Drop } else { start };
-        let body = Arc::as_ptr(&record);
+        let body = record.as_ptr();
         let extent = stack.extent();
         // SAFETY: invariant 2: the slot holds a reference for as long as the coroutine can run.
-        let coroutine = Coroutine::new(stack, move || unsafe { &*body }.body.run(start));
+        let coroutine = Coroutine::new(stack, move || unsafe { RecordRef::run(body, start) });
         let mut slot = Slot::new(record, extent, coroutine);
         slot.life.token = letters.unpark;
         slot.life.cancelled = dropped && CAN_UNWIND;
@@ -110,7 +109,9 @@ impl Worker {
         let stack = slot.coroutine.into_stack();
         let size = stack.size();
         self.release(stack);
-        drop(slot.record);
+        if let Some(block) = slot.record.release() {
+            self.blocks.borrow_mut().keep(block);
+        }
         if !self.starved.borrow().is_empty() {
             self.feed_starved(size);
         }

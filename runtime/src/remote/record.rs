@@ -1,0 +1,475 @@
+//! A coroutine as everybody may refer to it: what outlives its slot and its stack.
+//!
+//! Owns the identity, the mail word, the reference count and the memory of a record. The body that follows the record in
+//! memory takes the closure in and keeps the result; here it is known by three functions only.
+//!
+//! ```text
+//!   RecordRef --> | Record: count, slot, mail, home, table, ... | body: closure, later result |
+//! ```
+//!
+//! A thin pointer to one allocation, since every connection pays for each word and every spawn for each call of malloc:
+//! `Arc<dyn Body>` is two words, counts twice, and cannot be given memory that a worker has kept from the last spawn.
+//!
+//! Invariant 1: whoever holds a `RecordRef` holds one count; the memory lives until the last is dropped.
+//! Invariant 2: the table is that of the body's type.
+//! Invariant 3: `home` is set before the mail word says `STARTED`, so whoever is told to push knows where to.
+
+#![allow(unsafe_code)]
+
+use super::WorkerId;
+use crate::atomic::{AtomicU32, Ordering, fence};
+use crate::mail::{Letters, Mail};
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::io;
+use std::ops::Deref;
+use std::panic::Location;
+use std::ptr::NonNull;
+
+/// How a coroutine begins.
+#[derive(Debug)]
+pub(crate) enum Start {
+    /// Call the closure.
+    Run,
+    /// It was cancelled before its first instruction: drop the closure, on the coroutine's stack.
+    Drop,
+    /// There is no stack of the size it asked for: drop the closure, on another.
+    Refuse(io::Error),
+}
+
+/// The closure of a coroutine, and later its result. Like the record, it is shared by threads.
+pub(crate) trait Body: Send + Sync {
+    /// Runs the closure on the coroutine's stack and keeps the result; never unwinds. Only the owner worker calls it, at most
+    /// once.
+    fn run(&self, start: Start);
+
+    /// Instead of `run`, or of its end: the coroutine will never (again) run, and `join` is to say so. Drops the closure
+    /// if it is still there, so it must not be called from a worker's loop. Only the owner calls it once it has ended, or
+    /// whoever holds a record that no worker has.
+    fn lose(&self);
+}
+
+/// What can be done with a body of unknown type.
+struct Table {
+    /// [`Body::run`].
+    run: unsafe fn(NonNull<Record>, Start),
+    /// [`Body::lose`].
+    lose: unsafe fn(NonNull<Record>),
+    /// Drops record and body, and gives their memory.
+    end: unsafe fn(NonNull<Record>) -> Block,
+}
+
+/// What everybody may know of a coroutine.
+pub(crate) struct Record {
+    /// How many `RecordRef`s there are.
+    references: AtomicU32,
+    /// The slot, once started; owner only.
+    slot: AtomicU32,
+    /// Letters from other threads.
+    mail: Mail,
+    /// The owner worker's number, once started; 0 before.
+    home: AtomicU32,
+    /// Invariant 2.
+    table: &'static Table,
+    /// Unique in the process.
+    pub(crate) id: u64,
+    /// Where it was spawned.
+    pub(crate) spawned_at: &'static Location<'static>,
+    /// Given by the user; boxed twice to be one word.
+    pub(crate) name: Option<Box<Box<str>>>,
+    /// Bytes of stack asked for; 0 for the worker's default.
+    pub(crate) stack_size: u32,
+}
+
+/// A record and its body in memory.
+#[repr(C)]
+struct Whole<B> {
+    /// First, so that a pointer to it is one to the whole.
+    record: Record,
+    /// What the table is for.
+    body: B,
+}
+
+/// One count of a record.
+pub(crate) struct RecordRef(NonNull<Record>);
+
+// SAFETY: a record is made of atomics and constants, and a body is `Send` and `Sync`.
+unsafe impl Send for RecordRef {}
+// SAFETY: as above.
+unsafe impl Sync for RecordRef {}
+
+/// Where a coroutine comes from and what it was asked to be.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    /// Unique in the process.
+    pub(crate) id: u64,
+    /// Where `spawn` was called.
+    pub(crate) spawned_at: &'static Location<'static>,
+    /// Given by the user.
+    pub(crate) name: Option<String>,
+    /// Bytes of stack; 0 for the worker's default.
+    pub(crate) stack_size: u32,
+}
+
+impl RecordRef {
+    /// A new record, in memory that `kept` has if it fits.
+    #[inline]
+    pub(crate) fn new<B: Body + 'static>(
+        origin: Origin,
+        body: B,
+        kept: impl FnOnce(Layout) -> Option<Block>,
+    ) -> RecordRef {
+        // SAFETY: such a body borrows nothing.
+        unsafe { RecordRef::new_borrowing(origin, body, kept) }
+    }
+
+    /// As [`RecordRef::new`], for a body that borrows.
+    ///
+    /// # Safety
+    ///
+    /// When those borrows end, the body holds nothing any more that they are needed for.
+    #[inline]
+    pub(crate) unsafe fn new_borrowing<B: Body>(
+        origin: Origin,
+        body: B,
+        kept: impl FnOnce(Layout) -> Option<Block>,
+    ) -> RecordRef {
+        let block = kept(layout::<B>()).unwrap_or_else(|| Block::allocate(layout::<B>()));
+        let whole = block.into_memory().cast::<Whole<B>>();
+        let table = const { &Table { run: run::<B>, lose: lose::<B>, end: end::<B> } };
+        let record = Record {
+            references: AtomicU32::new(1),
+            slot: AtomicU32::new(u32::MAX),
+            mail: Mail::new(),
+            home: AtomicU32::new(0),
+            table,
+            id: origin.id,
+            spawned_at: origin.spawned_at,
+            name: origin.name.map(|name| Box::new(name.into_boxed_str())),
+            stack_size: origin.stack_size,
+        };
+        // SAFETY: the block has this layout and is nobody else's.
+        unsafe { whole.write(Whole { record, body }) };
+        RecordRef(whole.cast())
+    }
+
+    /// Two references for the count of one, to a record that was made just now.
+    #[inline]
+    pub(crate) fn double(self) -> (RecordRef, RecordRef) {
+        // ORDERING: Relaxed; nobody else has a reference yet, so this need not even be one operation.
+        let count = self.references.load(Ordering::Relaxed);
+        debug_assert_eq!(count, 1);
+        // ORDERING: Relaxed; as above.
+        self.references.store(count + 1, Ordering::Relaxed);
+        let other = RecordRef(self.0);
+        (self, other)
+    }
+
+    /// The body.
+    ///
+    /// # Safety
+    ///
+    /// The record was made with a body of this very type.
+    #[inline]
+    pub(crate) unsafe fn body<B: Body>(&self) -> &B {
+        // SAFETY: the caller's word; alive by invariant 1.
+        unsafe { body(self.0) }
+    }
+
+    /// [`Body::run`].
+    ///
+    /// # Safety
+    ///
+    /// `record` points to a record that outlives the call.
+    pub(crate) unsafe fn run(record: NonNull<Record>, start: Start) {
+        // SAFETY: alive, by the caller's word.
+        let table = unsafe { record.as_ref() }.table;
+        // SAFETY: invariant 2.
+        unsafe { (table.run)(record, start) };
+    }
+
+    /// [`Body::lose`].
+    pub(crate) fn lose(&self) {
+        // SAFETY: invariants 1 and 2.
+        unsafe { (self.table.lose)(self.0) };
+    }
+
+    /// The record, for whoever knows that this reference outlives the use.
+    pub(crate) fn as_ptr(&self) -> NonNull<Record> {
+        self.0
+    }
+
+    /// Drops this reference; gives the memory if it was the last.
+    #[inline]
+    pub(crate) fn release(self) -> Option<Block> {
+        let record = self.0;
+        std::mem::forget(self);
+        // SAFETY: the count that `self` was.
+        unsafe { release(record) }
+    }
+}
+
+/// Gives up one count.
+///
+/// # Safety
+///
+/// It is the caller's.
+#[inline]
+unsafe fn release(record: NonNull<Record>) -> Option<Block> {
+    // SAFETY: alive by the count.
+    let count = unsafe { &record.as_ref().references };
+    // ORDERING: Acquire; pairs with the Release decrements of all other holders. The only holder need not count down.
+    if count.load(Ordering::Acquire) != 1 {
+        // ORDERING: Release, so that all use of the record by this holder comes before its end.
+        if count.fetch_sub(1, Ordering::Release) != 1 {
+            return None;
+        }
+        // ORDERING: Acquire; as the load above.
+        fence(Ordering::Acquire);
+    }
+    // SAFETY: it was the last; invariant 2.
+    Some(unsafe { (record.as_ref().table.end)(record) })
+}
+
+impl Clone for RecordRef {
+    #[inline]
+    fn clone(&self) -> RecordRef {
+        // ORDERING: Relaxed; made from a live reference, which publishes nothing new.
+        let before = self.references.fetch_add(1, Ordering::Relaxed);
+        assert!(before < u32::MAX / 2, "two billion references to one coroutine");
+        RecordRef(self.0)
+    }
+}
+
+impl Drop for RecordRef {
+    fn drop(&mut self) {
+        // SAFETY: the count that `self` was.
+        drop(unsafe { release(self.0) });
+    }
+}
+
+impl Deref for RecordRef {
+    type Target = Record;
+
+    #[inline]
+    fn deref(&self) -> &Record {
+        // SAFETY: invariant 1.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+/// # Safety
+///
+/// The record is alive and has a body of this type.
+unsafe fn body<'a, B: Body>(record: NonNull<Record>) -> &'a B {
+    // SAFETY: the record is the first field of its whole (`repr(C)`).
+    unsafe { &record.cast::<Whole<B>>().as_ref().body }
+}
+
+/// # Safety
+///
+/// As [`body`].
+unsafe fn run<B: Body>(record: NonNull<Record>, start: Start) {
+    // SAFETY: the caller's word.
+    unsafe { body::<B>(record) }.run(start);
+}
+
+/// # Safety
+///
+/// As [`body`].
+unsafe fn lose<B: Body>(record: NonNull<Record>) {
+    // SAFETY: the caller's word.
+    unsafe { body::<B>(record) }.lose();
+}
+
+/// # Safety
+///
+/// As [`body`], and nobody else refers to it.
+unsafe fn end<B: Body>(record: NonNull<Record>) -> Block {
+    let whole = record.cast::<Whole<B>>();
+    // SAFETY: the caller's word.
+    unsafe { whole.drop_in_place() };
+    Block { memory: whole.cast(), layout: layout::<B>() }
+}
+
+/// What a record with such a body takes: rounded up to what glibc's malloc gives anyway, so that few sizes are in use.
+const fn layout<B>() -> Layout {
+    let exact = Layout::new::<Whole<B>>();
+    let rounded = (exact.size() + 7) / 16 * 16 + 8;
+    match Layout::from_size_align(rounded, exact.align()) {
+        Ok(layout) => layout,
+        Err(_) => panic!("a closure larger than memory"),
+    }
+}
+
+/// Memory for one record.
+#[derive(Debug)]
+pub(crate) struct Block {
+    /// The memory.
+    memory: NonNull<u8>,
+    /// Of this layout.
+    layout: Layout,
+}
+
+impl Block {
+    fn allocate(layout: Layout) -> Block {
+        // SAFETY: a record is not of size zero.
+        let memory = NonNull::new(unsafe { alloc(layout) });
+        Block { memory: memory.unwrap_or_else(|| handle_alloc_error(layout)), layout }
+    }
+
+    fn into_memory(self) -> NonNull<u8> {
+        let memory = self.memory;
+        std::mem::forget(self);
+        memory
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout, and nobody has it any more.
+        unsafe { dealloc(self.memory.as_ptr(), self.layout) };
+    }
+}
+
+/// How many blocks of one size are kept.
+const KEPT: usize = 1024;
+
+/// The largest size kept, in steps of 16 bytes.
+const STEPS: usize = 20;
+
+/// Memory of records that ended, kept by a worker for the next ones.
+#[derive(Debug, Default)]
+pub(crate) struct Blocks {
+    /// By size, in steps of 16 bytes.
+    kept: [Vec<Block>; STEPS],
+}
+
+impl Blocks {
+    /// A block of this layout, if there is one.
+    #[inline]
+    pub(crate) fn take(&mut self, layout: Layout) -> Option<Block> {
+        let fitting = self.kept.get_mut(layout.size() / 16)?;
+        (layout.align() <= 8).then(|| fitting.pop())?
+    }
+
+    /// Keeps a block, if there is room.
+    #[inline]
+    pub(crate) fn keep(&mut self, block: Block) {
+        if let Some(fitting) = self.kept.get_mut(block.layout.size() / 16)
+            && block.layout.align() <= 8
+            && fitting.len() < KEPT
+        {
+            fitting.push(block);
+        }
+    }
+}
+
+impl Record {
+    /// Owner only, at the first run; gives what was posted before. See invariant 3.
+    pub(crate) fn settle(&self, home: WorkerId, slot: u32) -> Letters {
+        // ORDERING: Relaxed; published by `Mail::start` below, and read by others after the mail word said `STARTED`.
+        self.home.store(home.number(), Ordering::Relaxed);
+        // ORDERING: Relaxed; written and read by the owner alone.
+        self.slot.store(slot, Ordering::Relaxed);
+        self.mail.start()
+    }
+
+    /// Owner only: the slot, which may since belong to another coroutine if this one is done.
+    pub(crate) fn slot(&self) -> u32 {
+        // ORDERING: Relaxed; written and read by the owner alone.
+        self.slot.load(Ordering::Relaxed)
+    }
+
+    /// Whether `worker` is the owner.
+    pub(crate) fn lives_on(&self, worker: WorkerId) -> bool {
+        self.home() == Some(worker)
+    }
+
+    /// The owner, once started.
+    pub(crate) fn home(&self) -> Option<WorkerId> {
+        // ORDERING: Relaxed; whoever was told to push saw `STARTED`, which came after it (see `settle`).
+        WorkerId::from_number(self.home.load(Ordering::Relaxed))
+    }
+
+    /// The mail word, for posting. Whoever is told to push sends the record to its home.
+    pub(crate) fn mail(&self) -> &Mail {
+        &self.mail
+    }
+
+    /// Owner only: reads and empties the mail word.
+    pub(crate) fn take_mail(&self) -> Letters {
+        self.mail.take()
+    }
+
+    /// The name, or a word for having none.
+    pub(crate) fn display_name(&self) -> &str {
+        self.name.as_ref().map_or("<unnamed>", |name| name)
+    }
+}
+
+impl std::fmt::Debug for RecordRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Coroutine")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("spawned_at", &format_args!("{}", self.spawned_at))
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(dormouse_loom)))]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+
+    /// Counts its runs; its drop is seen by the count of the `Arc`.
+    struct Counting(Arc<AtomicUsize>);
+
+    impl Body for Counting {
+        fn run(&self, _start: Start) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn lose(&self) {
+            self.0.fetch_add(100, Ordering::Relaxed);
+        }
+    }
+
+    fn origin() -> Origin {
+        Origin { id: 7, spawned_at: Location::caller(), name: Some("it".into()), stack_size: 0 }
+    }
+
+    #[test]
+    fn the_body_runs_and_ends_with_the_last_reference() {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let record = RecordRef::new(origin(), Counting(Arc::clone(&runs)), |_| None);
+        let other = record.clone();
+        // SAFETY: `record` is alive.
+        unsafe { RecordRef::run(record.as_ptr(), Start::Run) };
+        other.lose();
+        assert_eq!(runs.load(Ordering::Relaxed), 101);
+        assert!(record.release().is_none());
+        assert_eq!(Arc::strong_count(&runs), 2);
+        assert_eq!((other.id, other.display_name()), (7, "it"));
+        drop(other);
+        assert_eq!(Arc::strong_count(&runs), 1);
+    }
+
+    #[test]
+    fn memory_is_used_again() {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let mut blocks = Blocks::default();
+        let first = RecordRef::new(origin(), Counting(Arc::clone(&runs)), |layout| blocks.take(layout));
+        let address = first.as_ptr();
+        blocks.keep(first.release().unwrap());
+        let second = RecordRef::new(origin(), Counting(runs), |layout| blocks.take(layout));
+        assert_eq!(second.as_ptr(), address);
+    }
+
+    #[test]
+    fn a_connection_pays_56_bytes() {
+        assert_eq!(size_of::<Record>(), 56);
+        assert_eq!(size_of::<Option<RecordRef>>(), 8);
+    }
+}
