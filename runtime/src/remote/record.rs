@@ -340,26 +340,40 @@ const STEPS: usize = 20;
 /// Memory of records that ended, kept by a worker for the next ones.
 #[derive(Debug, Default)]
 pub(crate) struct Blocks {
-    /// By size, in steps of 16 bytes.
-    kept: [Vec<Block>; STEPS],
+    /// By size, in steps of 16 bytes; alignment 8.
+    kept: [Vec<NonNull<u8>>; STEPS],
 }
 
 impl Blocks {
     /// A block of this layout, if there is one.
     #[inline]
     pub(crate) fn take(&mut self, layout: Layout) -> Option<Block> {
-        let fitting = self.kept.get_mut(layout.size() / 16)?;
-        (layout.align() <= 8).then(|| fitting.pop())?
+        let memory = self.fitting(layout)?.pop()?;
+        Some(Block { memory, layout })
     }
 
     /// Keeps a block, if there is room.
     #[inline]
     pub(crate) fn keep(&mut self, block: Block) {
-        if let Some(fitting) = self.kept.get_mut(block.layout.size() / 16)
-            && block.layout.align() <= 8
-            && fitting.len() < KEPT
-        {
-            fitting.push(block);
+        if let Some(fitting) = self.fitting(block.layout).filter(|fitting| fitting.len() < KEPT) {
+            fitting.push(block.into_memory());
+        }
+    }
+
+    /// Those of one layout, if it is one that is kept.
+    #[inline]
+    fn fitting(&mut self, layout: Layout) -> Option<&mut Vec<NonNull<u8>>> {
+        if layout.align() == 8 { self.kept.get_mut(layout.size() / 16) } else { None }
+    }
+}
+
+impl Drop for Blocks {
+    fn drop(&mut self) {
+        for (step, kept) in self.kept.iter_mut().enumerate() {
+            for memory in kept.drain(..) {
+                let layout = Layout::from_size_align(step * 16 + 8, 8).expect("it was one when it was allocated");
+                drop(Block { memory, layout });
+            }
         }
     }
 }

@@ -65,13 +65,7 @@ impl Builder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let origin = self.origin(Location::caller())?;
-        if size_of::<F>() > LARGEST_MOVED {
-            let boxed: Box<dyn FnOnce() -> T + Send> = Box::new(f);
-            place(origin, boxed)
-        } else {
-            place(origin, f)
-        }
+        place(self.origin(Location::caller())?, f)
     }
 
     /// Starts the coroutine on this worker, as [`spawn_local`](super::spawn_local).
@@ -112,13 +106,32 @@ fn size_here(bytes: usize) -> io::Result<usize> {
     stack::size_for_guarded(bytes, guard_size)
 }
 
+/// A coroutine without a name, on a stack of the default size: what `spawn` makes, by the shortest way.
+#[inline]
+pub(super) fn spawn_plain<F, T>(f: F, spawned_at: &'static Location<'static>) -> io::Result<JoinHandle<T>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    place(Origin { id: current::fresh_id(), name: None, stack_size: 0, spawned_at }, f)
+}
+
 #[inline]
 fn place<F, T>(origin: Origin, f: F) -> io::Result<JoinHandle<T>>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let (record, handle) = make(origin, f);
+    if size_of::<F>() > LARGEST_MOVED {
+        let boxed: Box<dyn FnOnce() -> T + Send> = Box::new(f);
+        queue(make(origin, boxed))
+    } else {
+        queue(make(origin, f))
+    }
+}
+
+#[inline]
+fn queue<T>((record, handle): (RecordRef, JoinHandle<T>)) -> io::Result<JoinHandle<T>> {
     runtime::spawn(record)?;
     Ok(handle)
 }

@@ -13,6 +13,7 @@ pub use join::{JoinHandle, LocalJoinHandle};
 
 use crate::sys::clock;
 use crate::{current, park as parking};
+use std::panic::Location;
 use std::time::{Duration, Instant};
 
 /// Starts a coroutine and gives the handle to wait for it.
@@ -40,13 +41,14 @@ use std::time::{Duration, Instant};
 /// });
 /// assert_eq!(sum, 45);
 /// ```
+#[inline]
 #[track_caller]
 pub fn spawn<F, T>(f: F) -> JoinHandle<T>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    Builder::new().spawn(f).expect("failed to spawn a coroutine")
+    builder::spawn_plain(f, Location::caller()).expect("failed to spawn a coroutine")
 }
 
 /// Starts a coroutine on this worker; neither the closure nor its result need be `Send`. It is never stolen, and both
