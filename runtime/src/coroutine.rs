@@ -30,7 +30,7 @@ impl Coroutine {
     /// Puts `body` on `stack`; it runs at the first resume and must not unwind.
     pub(crate) fn new(stack: Stack, body: impl FnOnce() + 'static) -> Coroutine {
         let entry = move |yielder: &CoYielder, way_back: *const Cell<Suspender>| {
-            // SAFETY: `resume` passed a reference that it still holds.
+            // SAFETY: alive by the contract of `resume`.
             unsafe { &*way_back }.set(Suspender(yielder));
             body();
         };
@@ -39,8 +39,12 @@ impl Coroutine {
 
     /// Runs until the next suspension or the end; `true` at the end. The first time, `way_back` is set to the coroutine's
     /// suspender before anything else.
+    ///
+    /// # Safety
+    ///
+    /// `way_back` is alive until this returns.
     #[inline(always)]
-    pub(crate) fn resume(&mut self, way_back: &Cell<Suspender>) -> bool {
+    pub(crate) unsafe fn resume(&mut self, way_back: *const Cell<Suspender>) -> bool {
         matches!(self.inner.resume(way_back), CoroutineResult::Return(()))
     }
 

@@ -43,12 +43,18 @@ impl Pace {
         }
     }
 
-    /// After each resume: whether a look is due.
+    /// How many resumes may follow before [`Pace::ran`] is told of them.
     #[inline]
-    pub(crate) fn is_look_due(&self, now: impl FnOnce() -> u64) -> bool {
-        let resumes = self.resumes.get() + 1;
+    pub(crate) fn allowance(&self) -> u32 {
+        self.until_check.get().min(TURN.saturating_sub(self.resumes.get())).max(1)
+    }
+
+    /// After so many resumes, at most the allowance: whether a look is due.
+    #[inline]
+    pub(crate) fn ran(&self, count: u32, now: impl FnOnce() -> u64) -> bool {
+        let resumes = self.resumes.get() + count;
         self.resumes.set(resumes);
-        let until_check = self.until_check.get() - 1;
+        let until_check = self.until_check.get() - count;
         self.until_check.set(until_check);
         if until_check == 0 { self.check(now()) } else { resumes >= TURN }
     }
@@ -81,7 +87,7 @@ mod tests {
         loop {
             *clock += cost;
             resumes += 1;
-            let due = pace.is_look_due(|| {
+            let due = pace.ran(1, || {
                 readings += 1;
                 *clock
             });
@@ -99,6 +105,21 @@ mod tests {
             assert_eq!(turn(&pace, &mut clock, 10).0, TURN);
         }
         assert_eq!(turn(&pace, &mut clock, 10), (TURN, 1));
+    }
+
+    #[test]
+    fn a_batch_counts_as_its_resumes() {
+        let pace = Pace::new();
+        let (mut total, mut clock) = (0, 0);
+        loop {
+            let batch = pace.allowance();
+            total += batch;
+            clock += u64::from(batch);
+            if pace.ran(batch, || clock) {
+                break;
+            }
+        }
+        assert_eq!(total, TURN);
     }
 
     #[test]

@@ -34,6 +34,7 @@ use crate::remote::RecordRef;
 use crate::stack::Extent;
 use crate::timer::TimerKey;
 use slab::Slab;
+use std::cell::Cell;
 
 /// Where a started coroutine stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,7 +190,7 @@ pub(crate) struct Slot {
     /// Its identity and its body.
     pub(crate) record: RecordRef,
     /// The way back to the worker.
-    pub(crate) suspender: Suspender,
+    pub(crate) suspender: Cell<Suspender>,
     /// The low 32 bits of the stack pointer where it suspended last.
     pub(crate) stack_mark: u32,
     /// See the state table.
@@ -209,7 +210,7 @@ impl Slot {
             coroutine,
             stack,
             record,
-            suspender: Suspender::NONE,
+            suspender: Cell::new(Suspender::NONE),
             stack_mark: 0,
             life: Life::new(),
             link: Link::NONE,

@@ -14,7 +14,6 @@ mod lives;
 mod stop;
 mod suspension;
 
-use crate::coroutine::Suspender;
 use crate::mail::Letters;
 use crate::pace::Pace;
 use crate::poller::Poller;
@@ -93,8 +92,6 @@ pub(crate) struct Worker {
     running: Cell<u32>,
     /// Where that slot is; it does not move while a coroutine runs.
     running_slot: Cell<*mut Slot>,
-    /// Its way back to the loop.
-    suspender: Cell<Suspender>,
     /// Bytes of each stack's guard.
     pub(crate) guard_size: usize,
     /// Memory for records to come.
@@ -132,7 +129,6 @@ impl Worker {
             ids: RefCell::new(0..0),
             running: Cell::new(NOT_RUNNING),
             running_slot: Cell::new(std::ptr::null_mut()),
-            suspender: Cell::new(Suspender::NONE),
             budget: Cell::new(IO_BUDGET),
             perhaps_unwinding: Cell::new(0),
             certainties: Cell::new(0),
@@ -200,18 +196,17 @@ impl Worker {
     /// start or to read and resumes are short.
     fn run_ready(&self) {
         loop {
-            let round = self.ready.borrow().len();
+            let ready = self.ready.borrow().len() as u32;
+            let round = ready.min(self.pace.allowance());
             for _ in 0..round {
-                let Some(index) = self.ready.borrow_mut().pop_front() else {
-                    return;
-                };
-                self.resume(index);
-                if self.is_look_due() {
-                    return;
-                }
+                let next = self.ready.borrow_mut().pop_front();
+                self.resume(next.expect("as many were ready"));
+            }
+            if round == 0 || self.ran(round) {
+                return;
             }
             let others = !self.spawns.is_empty() || self.remote.has_messages();
-            if round == 0 || others || !self.pace.is_brisk() {
+            if round == ready && (others || !self.pace.is_brisk()) {
                 return;
             }
         }
@@ -221,15 +216,16 @@ impl Worker {
     fn start_spawned(&self) {
         while let Some(record) = self.spawns.pop(&self.remote) {
             self.start(record);
-            if self.is_look_due() {
+            if self.ran(1) {
                 return;
             }
         }
     }
 
+    /// So many resumes later: whether a look at the poller is due.
     #[inline]
-    fn is_look_due(&self) -> bool {
-        self.pace.is_look_due(|| self.clock.now())
+    fn ran(&self, resumes: u32) -> bool {
+        self.pace.ran(resumes, || self.clock.now())
     }
 
     fn publish_load(&self) {

@@ -38,9 +38,7 @@ impl Worker {
         slot.life.cancelled = dropped && CAN_UNWIND;
         slots.insert(slot);
         drop(slots);
-        if !self.resume(index) {
-            self.slots.borrow_mut()[index].suspender = self.suspender.get();
-        }
+        self.resume(index);
     }
 
     /// No stack: the record waits until one of its size comes back. If none is out, that is in vain: its closure is
@@ -76,12 +74,16 @@ impl Worker {
         }
     }
 
-    /// Gives the thread to a ready coroutine until it suspends or ends; `true` if it ended.
+    /// Gives the thread to a ready coroutine until it suspends or ends.
     #[inline(always)]
-    pub(super) fn resume(&self, index: u32) -> bool {
-        let coroutine = self.before_resume(index);
-        // SAFETY: invariants 1 and 3: the slot stays where it is, and nobody else touches this field meanwhile.
-        let ended = unsafe { &mut *coroutine }.resume(&self.suspender);
+    pub(super) fn resume(&self, index: u32) {
+        let slot = self.before_resume(index);
+        // SAFETY: invariant 1: the slot stays where it is.
+        let way_back = unsafe { &raw const (*slot).suspender };
+        // SAFETY: invariants 1 and 3: nobody else touches this field meanwhile.
+        let coroutine = unsafe { &mut (*slot).coroutine };
+        // SAFETY: a part of the slot, as above.
+        let ended = unsafe { coroutine.resume(way_back) };
         self.running.set(NOT_RUNNING);
         if self.perhaps_unwinding.get() > 0 {
             self.look_for_certainty();
@@ -89,18 +91,16 @@ impl Worker {
         if ended {
             self.end(index);
         }
-        ended
     }
 
     #[inline(always)]
-    fn before_resume(&self, index: u32) -> *mut Coroutine {
+    fn before_resume(&self, index: u32) -> *mut Slot {
         let mut slots = self.slots.borrow_mut();
         let slot = &mut slots[index];
         self.running.set(index);
         self.running_slot.set(slot);
-        self.suspender.set(slot.suspender);
         self.budget.set(IO_BUDGET);
-        &raw mut slot.coroutine
+        self.running_slot.get()
     }
 
     #[inline(never)]

@@ -93,8 +93,9 @@ impl Worker {
 
     #[inline(always)]
     fn switch(&self) {
+        let suspender = self.with_running(|slot| slot.suspender.get());
         // SAFETY: the suspender is that of the running coroutine, which is who calls this (`park`, `yield_now`).
-        unsafe { self.suspender.get().suspend() };
+        unsafe { suspender.suspend() };
     }
 
     /// Back from a suspension: the outcome of the park.
