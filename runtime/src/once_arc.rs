@@ -55,8 +55,8 @@ impl<T> OnceArc<T> {
 
     /// Takes it out; the value is as new.
     pub(crate) fn take(&mut self) -> Option<Arc<T>> {
-        // ORDERING: Relaxed; `&mut self`, so no other thread is there. Whoever sent us `self` published it.
-        let pointer = self.pointer.swap(std::ptr::null_mut(), Ordering::Relaxed);
+        // Whoever sent us `&mut self` published it, and no other thread is there.
+        let pointer = std::mem::replace(self.pointer.get_mut(), std::ptr::null_mut());
         // SAFETY: invariant 1; the count is the caller's now.
         (!pointer.is_null()).then(|| unsafe { Arc::from_raw(pointer) })
     }

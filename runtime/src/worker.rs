@@ -149,6 +149,9 @@ impl Worker {
             self.read_inbox();
             self.run_ready();
             self.start_spawned();
+            if self.perhaps_unwinding.get() > 0 {
+                self.look_for_certainty();
+            }
             self.publish_load();
             if self.is_ended() {
                 return;

@@ -85,9 +85,6 @@ impl Worker {
         // SAFETY: a part of the slot, as above.
         let ended = unsafe { coroutine.resume(way_back) };
         self.running.set(NOT_RUNNING);
-        if self.perhaps_unwinding.get() > 0 {
-            self.look_for_certainty();
-        }
         if ended {
             self.end(index);
         }
