@@ -46,6 +46,7 @@ mod pace;
 mod park;
 mod poller;
 mod readiness;
+mod ready_queue;
 mod remote;
 mod runtime;
 mod slot;

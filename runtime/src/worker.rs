@@ -17,6 +17,7 @@ mod suspension;
 use crate::mail::Letters;
 use crate::pace::Pace;
 use crate::poller::Poller;
+use crate::ready_queue::ReadyQueue;
 use crate::remote::{self, Blocks, Message, RecordRef, Remote};
 use crate::slot::{Event, Slot, Slots};
 use crate::spawn_queue::{Fleet, SpawnQueue};
@@ -65,7 +66,7 @@ pub(crate) struct Worker {
     /// Every started coroutine.
     slots: RefCell<Slots>,
     /// What runs next.
-    ready: RefCell<VecDeque<u32>>,
+    ready: ReadyQueue,
     /// Sources watched.
     poller: RefCell<Poller>,
     /// Deadlines of parked coroutines.
@@ -117,7 +118,7 @@ impl Worker {
         Ok(Worker {
             guard_size: stacks.guard_size(),
             slots: RefCell::default(),
-            ready: RefCell::default(),
+            ready: ReadyQueue::new(),
             poller: RefCell::new(Poller::new(Arc::clone(&remote))?),
             timers: RefCell::new(Wheel::new(0)),
             stacks: RefCell::new(stacks),
@@ -199,10 +200,10 @@ impl Worker {
     /// start or to read and resumes are short.
     fn run_ready(&self) {
         loop {
-            let ready = self.ready.borrow().len() as u32;
+            let ready = self.ready.len();
             let round = ready.min(self.pace.allowance());
             for _ in 0..round {
-                let next = self.ready.borrow_mut().pop_front();
+                let next = self.ready.pop();
                 self.resume(next.expect("as many were ready"));
             }
             if round == 0 || self.ran(round) {
@@ -238,10 +239,7 @@ impl Worker {
     }
 
     fn has_work(&self) -> bool {
-        !self.ready.borrow().is_empty()
-            || !self.spawns.is_empty()
-            || self.remote.has_messages()
-            || self.remote.has_injected()
+        !self.ready.is_empty() || !self.spawns.is_empty() || self.remote.has_messages() || self.remote.has_injected()
     }
 
     /// Looks at timers and poller; sleeps if there is nothing to run.
@@ -276,7 +274,7 @@ impl Worker {
         let woken = |slots: &mut Slots, index: u32| {
             if slots[index].life.deliver(Event::SourceReady) {
                 self.disarm(&mut slots[index]);
-                self.ready.borrow_mut().push_back(index);
+                self.ready.push(index);
             }
         };
         let looked = self.poller.borrow_mut().look(timeout, &self.slots, woken)?;

@@ -34,7 +34,7 @@ impl Worker {
             self.poller.borrow_mut().dequeue(&mut *slots, source, interest, index);
         }
         self.disarm(&mut slots[index]);
-        self.ready.borrow_mut().push_back(index);
+        self.ready.push(index);
     }
 
     pub(super) fn disarm(&self, slot: &mut Slot) {
@@ -51,7 +51,7 @@ impl Worker {
         let mut slots = self.slots.borrow_mut();
         if slots[index].life.deliver(Event::SourceReady) {
             self.disarm(&mut slots[index]);
-            self.ready.borrow_mut().push_back(index);
+            self.ready.push(index);
         }
     }
 

@@ -48,7 +48,7 @@ impl Worker {
     /// that is the same as `Ready`.
     #[inline(always)]
     pub(crate) fn yield_now(&self, unwinding: Unwinding) {
-        self.ready.borrow_mut().push_back(self.running.get());
+        self.ready.push(self.running.get());
         self.suspend(unwinding);
     }
 
