@@ -69,6 +69,15 @@ impl ReadyQueue {
         Some(buffer[head as usize & (buffer.len() - 1)])
     }
 
+    /// What `pop` would give.
+    #[inline]
+    pub(crate) fn peek(&self) -> Option<u32> {
+        // SAFETY: invariant 2: the only reference.
+        let buffer = unsafe { &*self.buffer.get() };
+        let head = self.head.get() as usize;
+        (!self.is_empty()).then(|| buffer[head & (buffer.len() - 1)])
+    }
+
     #[cold]
     fn grow(&self) {
         // SAFETY: invariant 2: the only reference.
@@ -102,6 +111,7 @@ mod tests {
                     model.push_back(index);
                 }
                 for _ in 0..(round as u32 * 37 % 200) {
+                    prop_assert_eq!(queue.peek(), model.front().copied());
                     prop_assert_eq!(queue.pop(), model.pop_front());
                 }
                 prop_assert_eq!(queue.len() as usize, model.len());
