@@ -92,25 +92,6 @@ impl Suspender {
     }
 }
 
-/// Bytes above the stack pointer that a resumed coroutine touches first: the frames that return from its park.
-const TOUCHED_FIRST: usize = 768;
-
-/// Has the cache fetch what a coroutine suspended at stack pointer `mark` will touch first, while another still runs.
-#[cfg(target_arch = "x86_64")]
-#[inline]
-pub(crate) fn prefetch(mark: usize) {
-    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-    for line in (mark..mark + TOUCHED_FIRST).step_by(64) {
-        // SAFETY: a prefetch is a hint and faults nowhere.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::without_provenance(line)) };
-    }
-}
-
-/// No stable way to ask for it.
-#[cfg(not(target_arch = "x86_64"))]
-#[inline]
-pub(crate) fn prefetch(_mark: usize) {}
-
 /// The stack pointer, about: whatever the calling frame needs while it is suspended lies above it, but for the some hundred
 /// bytes of `stack::trim_each`'s margin.
 #[cfg(target_arch = "x86_64")]

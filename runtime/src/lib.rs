@@ -45,6 +45,7 @@ mod overflow;
 mod pace;
 mod park;
 mod poller;
+mod prefetch;
 mod readiness;
 mod ready_queue;
 mod remote;

