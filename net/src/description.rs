@@ -28,6 +28,9 @@ pub(crate) enum Kind {
 }
 
 /// How a socket behaves when a call would block, and who may change that.
+///
+/// Every field is a word on its own and publishes nothing, so all orderings are Relaxed. A thread that sets one and then
+/// hands the socket over orders the two by the handing over.
 #[derive(Default)]
 pub(crate) struct Description {
     /// Longest wait of a read, in nanoseconds; 0 for no limit.
@@ -44,6 +47,7 @@ pub(crate) struct Description {
 
 impl Description {
     pub(crate) fn timeout(&self, interest: Interest) -> Option<Duration> {
+        // ORDERING: Relaxed; see `Description`.
         match self.timeout_field(interest).load(Ordering::Relaxed) {
             0 => None,
             nanos => Some(Duration::from_nanos(nanos)),
@@ -53,6 +57,7 @@ impl Description {
     /// A timeout of more than 584 years becomes one of 584 years.
     pub(crate) fn set_timeout(&self, interest: Interest, timeout: Option<Duration>) {
         let nanos = timeout.map_or(0, |t| u64::try_from(t.as_nanos()).unwrap_or(u64::MAX));
+        // ORDERING: Relaxed; see `Description`.
         self.timeout_field(interest).store(nanos, Ordering::Relaxed);
     }
 
@@ -64,22 +69,27 @@ impl Description {
     }
 
     pub(crate) fn nonblocking(&self) -> bool {
+        // ORDERING: Relaxed; see `Description`.
         self.nonblocking.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
+        // ORDERING: Relaxed; see `Description`.
         self.nonblocking.store(nonblocking, Ordering::Relaxed);
     }
 
     pub(crate) fn lent(&self) -> bool {
+        // ORDERING: Relaxed; see `Description`.
         self.lent.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set_lent(&self) {
+        // ORDERING: Relaxed; see `Description`.
         self.lent.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn set_cloned(&self) {
+        // ORDERING: Relaxed; see `Description`.
         self.cloned.store(true, Ordering::Relaxed);
     }
 
@@ -99,6 +109,7 @@ impl Description {
 
     /// Whether there may be another fd for the description, ours or a stranger's.
     pub(crate) fn shared(&self) -> bool {
+        // ORDERING: Relaxed; see `Description`.
         self.lent() || self.cloned.load(Ordering::Relaxed)
     }
 }

@@ -164,6 +164,7 @@ impl TcpListener {
     fn recover(&self) {
         // ORDERING: Relaxed, as in `back_off`.
         if self.exhausted.load(Ordering::Relaxed) != 0 {
+            // ORDERING: Relaxed, as in `back_off`.
             self.exhausted.store(0, Ordering::Relaxed);
         }
     }
