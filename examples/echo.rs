@@ -9,7 +9,6 @@ struct Options {
     addr: String,
     #[arg(long, default_value_t = 1)]
     workers: usize,
-    /// Stack of a client's coroutine in KiB
     #[arg(long, default_value = "64K", value_parser = |s: &str| s.trim_end_matches('K').parse::<usize>())]
     stack: usize,
 }
@@ -21,8 +20,10 @@ fn main() -> Result<()> {
         let listener = TcpListener::bind(&options.addr)?;
         println!("listening on {}", listener.local_addr()?);
         loop {
-            let (client, _) = listener.accept()?;
-            dormouse::thread::spawn(move || echo(client));
+            match listener.accept() {
+                Ok((client, _)) => drop(dormouse::spawn(move || echo(client))),
+                Err(error) => eprintln!("accept: {error}"),
+            }
         }
     })?
 }

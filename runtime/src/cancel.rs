@@ -16,8 +16,8 @@
 //! | socket operations that find nothing to do at once      | before and while parked; nothing was transferred |
 //! | the yield of a coroutine whose I/O never has to wait   | before the operation that it precedes        |
 //!
-//! Not cancellation points: everything else, anything inside a Drop that runs during an unwind, anything on a plain
-//! thread. Later additions (locks, scopes, channels) name their own place in this table.
+//! Not cancellation points: everything else, anything inside a Drop that runs during an unwind, the Drop of a closure that
+//! never ran and of a result that nobody joins, anything on a plain thread. Later additions (locks, scopes, channels) name their own place in this table.
 
 use std::any::Any;
 

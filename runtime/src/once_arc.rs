@@ -46,7 +46,12 @@ impl<T> OnceArc<T> {
 
     /// A count of its own, if it is set.
     pub(crate) fn share(&self) -> Option<Arc<T>> {
-        let pointer: *const T = self.get()?;
+        // The pointer itself, not one made from a reference: that would not cover the counts beside the value.
+        // ORDERING: Acquire; as in `get`.
+        let pointer: *const T = self.pointer.load(Ordering::Acquire);
+        if pointer.is_null() {
+            return None;
+        }
         // SAFETY: invariant 1.
         unsafe { Arc::increment_strong_count(pointer) };
         // SAFETY: takes the count added above.

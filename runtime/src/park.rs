@@ -20,6 +20,21 @@ fn in_coroutine<R>(f: impl FnOnce(&Worker) -> R) -> R {
     current::with_coroutine(|worker| f(worker.expect("only a coroutine parks on its worker")))
 }
 
+/// Calls `f`, inside which a cancel strikes nowhere, as in an unwind: for the Drop of what no frame of the user's holds.
+/// Must not unwind.
+pub(crate) fn shielded<R>(f: impl FnOnce() -> R) -> R {
+    let before = set_shielded(true);
+    let result = f();
+    set_shielded(before);
+    result
+}
+
+fn set_shielded(shielded: bool) -> bool {
+    current::with_coroutine(|worker| {
+        worker.is_some_and(|worker| worker.with_running(|slot| std::mem::replace(&mut slot.life.shielded, shielded)))
+    })
+}
+
 /// The calling coroutine's record.
 pub(crate) fn own_record() -> RecordRef {
     in_coroutine(|worker| worker.with_running(|slot| slot.record.clone()))
@@ -28,15 +43,17 @@ pub(crate) fn own_record() -> RecordRef {
 /// Invariant 1; answers whether a cancel may end the park, and whether the coroutine is unwinding.
 #[inline(always)]
 fn checked(worker: &Worker, point: Point) -> (Shield, Unwinding) {
-    let (forbidden, cancelled) = worker.with_running(|slot| (slot.life.no_park > 0, slot.life.cancelled));
+    let (forbidden, cancelled, shielded) =
+        worker.with_running(|slot| (slot.life.no_park > 0, slot.life.cancelled, slot.life.shielded));
     if forbidden {
         refuse();
     }
     let unwinding = worker.unwinding();
-    let shield = match (point, unwinding) {
-        (Point::Shielded, _) | (_, Unwinding::Yes) => Shield::Closed,
-        (_, Unwinding::Perhaps) => Shield::Unsure,
-        (_, Unwinding::No) => Shield::Open,
+    let shield = match unwinding {
+        _ if shielded || point == Point::Shielded => Shield::Closed,
+        Unwinding::Yes => Shield::Closed,
+        Unwinding::Perhaps => Shield::Unsure,
+        Unwinding::No => Shield::Open,
     };
     if cancelled && shield == Shield::Open {
         throw_after_others(worker);
@@ -103,7 +120,7 @@ pub(crate) fn park_until(worker: &Worker, deadline: Option<Instant>) {
 pub(crate) fn yield_now(worker: &Worker) {
     let (_, unwinding) = checked(worker, Point::Cancellable);
     worker.yield_now(unwinding);
-    if worker.with_running(|slot| slot.life.cancelled) {
+    if worker.with_running(|slot| slot.life.cancelled && !slot.life.shielded) {
         throw_if_possible(worker);
     }
 }

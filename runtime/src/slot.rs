@@ -121,6 +121,8 @@ pub(crate) struct Life {
     pub(crate) thrown: bool,
     /// How deep it is in `no_park`.
     pub(crate) no_park: u8,
+    /// Whether it runs what a cancel must not interrupt.
+    pub(crate) shielded: bool,
 }
 
 impl Life {
@@ -133,6 +135,7 @@ impl Life {
             woken: false,
             thrown: false,
             no_park: 0,
+            shielded: false,
         }
     }
 
@@ -407,5 +410,66 @@ mod tests {
                 assert_eq!((life.token, life.cancelled), (event == Unpark, event == Cancel));
             }
         }
+    }
+}
+
+/// The race that decides most: an unpark from another thread against the deadline. Whatever the order, the token is neither
+/// lost nor taken twice.
+#[cfg(all(test, dormouse_loom))]
+mod models {
+    use super::*;
+    use crate::inbox::Inbox;
+    use crate::mail::Mail;
+    use loom::sync::{Arc, Notify};
+
+    struct Worker {
+        mail: Mail,
+        inbox: Inbox<()>,
+        eventfd: Notify,
+    }
+
+    impl Worker {
+        fn unpark(&self) {
+            if self.mail.post_unpark() && self.inbox.push(()) {
+                self.eventfd.notify();
+            }
+        }
+
+        /// As the loop does: what the inbox brought is delivered.
+        fn read_inbox(&self, life: &mut Life) {
+            let mut messages = Vec::new();
+            self.inbox.take(&mut messages);
+            if messages.pop().is_some() && self.mail.take().unpark {
+                life.deliver(Event::Unpark);
+            }
+        }
+    }
+
+    #[test]
+    fn an_unpark_against_a_timeout_is_not_lost() {
+        loom::model(|| {
+            let worker = Arc::new(Worker { mail: Mail::new(), inbox: Inbox::new(), eventfd: Notify::new() });
+            worker.mail.start();
+            let other = Arc::clone(&worker);
+            let unparker = loom::thread::spawn(move || other.unpark());
+            let mut life = Life { state: State::Parked { on: Awaited::Token, shield: Shield::Open }, ..Life::new() };
+            worker.read_inbox(&mut life);
+            life.deliver(Event::Timeout);
+            let timed_out = life.state == State::Ready(Outcome::TimedOut);
+            // `park_timeout` takes the token that is there; the next park takes the one that comes.
+            let mut taken = u32::from(std::mem::take(&mut life.token));
+            assert!(timed_out || taken == 1);
+            while taken == 0 {
+                if worker.inbox.prepare_sleep(|| false) {
+                    worker.eventfd.wait();
+                    worker.inbox.awake();
+                }
+                worker.read_inbox(&mut life);
+                taken += u32::from(std::mem::take(&mut life.token));
+            }
+            unparker.join().unwrap();
+            worker.read_inbox(&mut life);
+            assert!(!life.token, "one unpark is one token");
+        });
     }
 }

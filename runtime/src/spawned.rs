@@ -12,6 +12,7 @@
 
 use crate::cancel::{self, Point};
 use crate::join_word::{Finished, JoinWord};
+use crate::park;
 use crate::remote::{Body, RecordRef, Start};
 use crate::waiter::{Wait, Waiter};
 use std::any::Any;
@@ -77,13 +78,12 @@ impl<F: FnOnce() -> T, T> Spawned<F, T> {
 
 /// Drops a closure that will not be called; gives the payload if that panics.
 fn drop_closure<F>(closure: F) -> Option<Box<dyn Any + Send>> {
-    catch_unwind(AssertUnwindSafe(|| drop(closure))).err()
+    park::shielded(|| catch_unwind(AssertUnwindSafe(|| drop(closure)))).err()
 }
 
-/// Nobody asked for the result. As in std, a panic in its Drop has nowhere to go; a cancellation there has done its work.
+/// Nobody asked for the result. As in std, a panic in its Drop has nowhere to go.
 fn drop_result<F, T>(result: Stage<F, T>) {
-    let dropped = catch_unwind(AssertUnwindSafe(|| drop(result)));
-    if dropped.is_err_and(|payload| !payload.is::<cancel::Cancelled>()) {
+    if park::shielded(|| catch_unwind(AssertUnwindSafe(|| drop(result)))).is_err() {
         eprintln!("dormouse: the result of a coroutine panicked when dropped, aborting");
         std::process::abort();
     }

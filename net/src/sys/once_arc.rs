@@ -55,10 +55,13 @@ impl<T: Default> OnceArc<T> {
 
     /// Another owner of the same value, which is made if nobody has.
     pub(crate) fn share(&self) -> Self {
-        let pointer = ptr::from_ref(self.get_or_make());
+        self.get_or_make();
+        // The pointer itself, not one made from a reference: that would not cover the counts beside the value.
+        // ORDERING: Acquire, as in `get`.
+        let pointer = self.pointer.load(Ordering::Acquire);
         // SAFETY: invariant 1: the pointer came from `into_raw`, and our count keeps it alive through this call.
         unsafe { Arc::increment_strong_count(pointer) };
-        Self { pointer: AtomicPtr::new(pointer.cast_mut()), owns: PhantomData }
+        Self { pointer: AtomicPtr::new(pointer), owns: PhantomData }
     }
 
     /// Gives up this owner's part. The value itself goes to the last owner, exactly one, to do so.

@@ -13,23 +13,29 @@ impl Worker {
         if !self.fleet.is_stopping() {
             return false;
         }
-        let stop_at = self.stop_at.get().unwrap_or_else(|| self.begin_stop());
-        let empty = self.slots.borrow().is_empty()
-            && !self.has_work()
-            && !self.remote.has_injected()
-            && self.starved.borrow().is_empty();
-        empty || self.clock.now() >= stop_at
+        match self.stop_at.get() {
+            Some(stop_at) => self.is_quiet() || self.clock.now() >= stop_at,
+            None => {
+                // What is cancelled now has a turn to unwind in, whatever the grace.
+                self.begin_stop();
+                self.is_quiet()
+            }
+        }
     }
 
-    fn begin_stop(&self) -> u64 {
+    /// Whether nothing is left here that could run or be ended. Where nothing unwinds, what is parked cannot be.
+    fn is_quiet(&self) -> bool {
+        let idle = !self.has_work() && self.starved.borrow().is_empty();
+        idle && (self.slots.borrow().is_empty() || !CAN_UNWIND)
+    }
+
+    fn begin_stop(&self) {
         let grace = u64::try_from(self.fleet.grace.as_nanos()).unwrap_or(u64::MAX);
-        let stop_at = self.clock.now().saturating_add(grace);
-        self.stop_at.set(Some(stop_at));
+        self.stop_at.set(Some(self.clock.now().saturating_add(grace)));
         if CAN_UNWIND {
             let indexes = self.slots.borrow().indexes();
             indexes.into_iter().for_each(|index| self.deliver_at(index, Event::Cancel));
         }
-        stop_at
     }
 
     /// Takes out what did not end, for its names; its stacks stay as they are for ever.
