@@ -314,8 +314,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_pays_96_bytes() {
-        assert_eq!(size_of::<Slot>(), 96);
+    fn a_connection_pays_88_bytes() {
+        assert_eq!(size_of::<Slot>(), 88);
     }
     use Event::{Cancel, SourceReady, Timeout, Unpark, Wake};
     use Outcome::{Cancelled, TimedOut, Woken};
