@@ -42,8 +42,12 @@ const GIVE_BACK_BATCH: usize = 32;
 /// Turns between two looks at a poller without sources, while there is something to run.
 const BLIND_TURNS: u32 = 32;
 
-/// Bytes above the stack pointer that a resumed coroutine touches first: the frames that return from its park.
-const TOUCHED_FIRST: usize = 1024;
+/// Bytes above the stack pointer that a resumed coroutine touches first: the frames that return from its park, and what
+/// they were called to fill.
+const BOTTOM_FRAMES: usize = 1024;
+
+/// Bytes below the base where a coroutine keeps the way back and what its first function owns: a socket, say.
+const TOP_FRAMES: usize = 512;
 
 /// Coroutines whose stacks no longer fit the cache together.
 const CROWD: usize = 512;
@@ -232,7 +236,8 @@ impl Worker {
     fn prefetch_next(&self, index: u32) {
         let slots = self.slots.borrow();
         if let Some(slot) = self.ready.peek(0).and_then(|next| slots.get(next)) {
-            prefetch(slot.stack.address_of(slot.stack_mark), TOUCHED_FIRST);
+            prefetch(slot.stack.address_of(slot.stack_mark), BOTTOM_FRAMES);
+            prefetch(slot.stack.base() - TOP_FRAMES, TOP_FRAMES);
             self.poller.borrow().prefetch(slot.source);
         }
         if let Some(later) = self.ready.peek(2) {
