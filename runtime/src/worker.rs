@@ -49,8 +49,9 @@ const BOTTOM_FRAMES: usize = 1024;
 /// Bytes below the base where a coroutine keeps the way back and what its first function owns: a socket, say.
 const TOP_FRAMES: usize = 512;
 
-/// Coroutines whose stacks no longer fit the cache together.
-const CROWD: usize = 512;
+/// So many ready coroutines that their stacks no longer fit the cache together. Fewer find it warm, and prefetching would cost
+/// a request more than it saves.
+const CROWD: u32 = 1024;
 
 /// No coroutine runs.
 const NOT_RUNNING: u32 = u32::MAX;
@@ -210,9 +211,9 @@ impl Worker {
     /// Runs what is ready until a look is due; what becomes ready meanwhile only if there is nothing to
     /// start or to read and resumes are short.
     fn run_ready(&self) {
-        let crowded = self.slots.borrow().len() >= CROWD;
         loop {
             let ready = self.ready.len();
+            let crowded = ready >= CROWD;
             let round = ready.min(self.pace.allowance());
             for _ in 0..round {
                 let index = self.ready.pop().expect("as many were ready");
