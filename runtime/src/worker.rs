@@ -51,7 +51,7 @@ const TOP_FRAMES: usize = 512;
 
 /// So many ready coroutines that their stacks no longer fit the cache together. Fewer find it warm, and prefetching would cost
 /// a request more than it saves.
-const CROWD: u32 = 1024;
+const CROWD: u32 = 192;
 
 /// No coroutine runs.
 const NOT_RUNNING: u32 = u32::MAX;
