@@ -247,3 +247,24 @@ fn a_parked_stack_is_given_back_though_another_coroutine_yields_all_the_time() {
         });
     });
 }
+
+/// A coroutine that parks on a stack of its own making keeps what it has on both: the runtime knows nothing of the other one.
+#[test]
+fn a_park_on_a_foreign_stack_trims_nothing() {
+    let ended = support::child("a_park_on_a_foreign_stack_trims_nothing", 10, || {
+        // Mapped before the runtime's stacks, and a second one after, so that one of them lies above the coroutine's.
+        let before = corosensei::stack::DefaultStack::new(64 << 10).unwrap();
+        dormouse::run(move || {
+            let after = corosensei::stack::DefaultStack::new(64 << 10).unwrap();
+            let parked = [before, after].map(|foreign| {
+                dormouse::spawn_local(move || {
+                    let kept = std::hint::black_box([7u8; 24 << 10]);
+                    corosensei::on_stack(foreign, || dormouse::thread::sleep(std::time::Duration::from_millis(2500)));
+                    assert!(kept.iter().all(|byte| *byte == 7));
+                })
+            });
+            parked.into_iter().for_each(|handle| handle.join().unwrap());
+        });
+    });
+    ended.succeeded();
+}

@@ -17,7 +17,9 @@
 //! | the yield of a coroutine whose I/O never has to wait   | before the operation that it precedes        |
 //!
 //! Not cancellation points: everything else, anything inside a Drop that runs during an unwind, the Drop of a closure that
-//! never ran and of a result that nobody joins, anything on a plain thread. Later additions (locks, scopes, channels) name their own place in this table.
+//! never ran and of a result that nobody joins, anything on a plain thread.
+//!
+//! A panic hook must not park: std then takes every further panic of that thread for one inside the hook, and aborts. Later additions (locks, scopes, channels) name their own place in this table.
 
 use std::any::Any;
 
@@ -52,7 +54,10 @@ impl Drop for Cancelled {
     fn drop(&mut self) {
         crate::current::with_coroutine(|worker| {
             if let Some(worker) = worker {
-                worker.with_running(|slot| slot.life.thrown &= slot.record.id != self.unwinds);
+                worker.with_running(|slot| {
+                    let own = slot.record.id == self.unwinds;
+                    slot.life.thrown = slot.life.thrown.saturating_sub(u8::from(own));
+                });
             }
         });
     }
@@ -77,7 +82,7 @@ pub(crate) fn throw() -> ! {
     let unwinds = crate::current::with_coroutine(|worker| {
         worker.map_or(0, |worker| {
             worker.with_running(|slot| {
-                slot.life.thrown = true;
+                slot.life.thrown = slot.life.thrown.saturating_add(1);
                 slot.record.id
             })
         })

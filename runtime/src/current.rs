@@ -1,6 +1,6 @@
 //! The one room with `thread_local!`: which worker runs on this thread, and the thread itself as a waiting party.
 //!
-//! Owns the pointer, and says whether a coroutine runs. Every access goes through an out-of-line function, so that no
+//! Owns the pointer, and says whether a coroutine runs. Every access to it goes through an out-of-line function, so that no
 //! thread-local address is ever kept across a suspension by the compiler.
 //!
 //! Invariant 1: the pointer is set for the time of a worker's loop, during which the worker does not move or end.

@@ -79,8 +79,8 @@ impl<M> Inbox<M> {
         self.sleep.compare_exchange(ASLEEP, NOTIFIED, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Owner only, last: whatever is there or comes later is dropped. Records refer to their worker, so what stayed here
-    /// would keep both alive for ever.
+    /// Owner only, last: whatever is there or comes later is dropped. What stayed here would keep its
+    /// records alive for as long as somebody can name the worker.
     pub(crate) fn close(&self) {
         let rest = {
             let mut messages = self.messages.lock();

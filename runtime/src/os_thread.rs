@@ -50,7 +50,7 @@ impl OsThread {
 
     /// Begins an internal wait; own thread only.
     pub(crate) fn begin_wait(&self) -> Ticket {
-        // ORDERING: Relaxed; only this thread changes the ticket. Whoever gets the waiter gets it through a lock.
+        // ORDERING: Relaxed; only this thread changes the ticket. Whoever gets the waiter gets it through a lock or a join word.
         let ticket = (self.wait.load(Ordering::Relaxed) >> 1).wrapping_add(1) & (u32::MAX >> 1);
         // ORDERING: Relaxed; as above.
         self.wait.store(ticket << 1, Ordering::Relaxed);

@@ -117,8 +117,8 @@ pub(crate) struct Life {
     pub(crate) ticket: Ticket,
     /// Whether that wait was ended before its park: then there is none.
     pub(crate) woken: bool,
-    /// Whether we threw into it and nobody has caught that yet.
-    pub(crate) thrown: bool,
+    /// How often we threw into it without anybody having let go of the payload yet.
+    pub(crate) thrown: u8,
     /// How deep it is in `no_park`.
     pub(crate) no_park: u8,
     /// Whether it runs what a cancel must not interrupt.
@@ -133,7 +133,7 @@ impl Life {
             cancelled: false,
             ticket: Ticket::default(),
             woken: false,
-            thrown: false,
+            thrown: 0,
             no_park: 0,
             shielded: false,
         }
@@ -195,7 +195,7 @@ pub(crate) struct Slot {
     pub(crate) record: RecordRef,
     /// The way back to the worker.
     pub(crate) suspender: Cell<Suspender>,
-    /// The low 32 bits of the stack pointer where it suspended last.
+    /// The low 32 bits of the stack pointer where it suspended last; those of the stack's limit if nothing may be trimmed.
     pub(crate) stack_mark: u32,
     /// See the state table.
     pub(crate) life: Life,
@@ -221,6 +221,16 @@ impl Slot {
             source: u32::MAX,
             timer: None,
         }
+    }
+}
+
+impl Slot {
+    /// Notes the stack pointer on the way to suspending. Safe code may have switched to a stack of its own in between
+    /// (`corosensei::on_stack`, `stacker`): then nothing is known of this one, and it must not be trimmed.
+    #[inline]
+    pub(crate) fn mark_stack(&mut self, pointer: usize) {
+        let known = self.stack.covers(pointer);
+        self.stack_mark = if known { pointer } else { self.stack.limit() } as u32;
     }
 }
 

@@ -83,7 +83,7 @@ impl Fleet {
 /// A worker's own unstarted coroutines.
 #[derive(Debug)]
 pub(crate) struct SpawnQueue {
-    /// Spawned here, for anyone to start.
+    /// Spawned here with `Send`, where there are several workers: what may one day be started by another.
     shared: Deque<RecordRef>,
     /// Spawned here by `spawn_local`, for this worker only (invariant 2).
     local: RefCell<VecDeque<RecordRef>>,

@@ -24,7 +24,9 @@ use std::time::{Duration, Instant};
 ///
 /// Coroutines of one worker share its OS thread and interleave at every park. A crate that publishes a borrow of its
 /// caller's stack in a thread-local for the length of a closure (`scoped-tls` does) relies on closures of one thread
-/// ending in reverse order, which interleaved coroutines do not. Run such code inside [`no_park`].
+/// ending in reverse order, which interleaved coroutines do not. So does std's own `thread_local!` while a value is made: an
+/// initialiser that parks lets another coroutine make, and borrow, the value which the first one then replaces. Run such code
+/// inside [`no_park`].
 ///
 /// # Panics
 ///
@@ -199,22 +201,28 @@ struct NoPark;
 
 impl NoPark {
     fn begin() -> NoPark {
-        NoPark::change(|depth| depth.checked_add(1).expect("no_park is nested 255 deep"));
+        let depth = NoPark::swap(None);
+        NoPark::swap(Some(depth.checked_add(1).expect("no_park is nested 255 deep")));
         NoPark
     }
 
-    fn change(f: impl FnOnce(u8) -> u8) {
+    /// The depth as it was; changes it if one is given.
+    fn swap(depth: Option<u8>) -> u8 {
         current::with_coroutine(|worker| {
-            if let Some(worker) = worker {
-                worker.with_running(|slot| slot.life.no_park = f(slot.life.no_park));
-            }
-        });
+            worker.map_or(0, |worker| {
+                worker.with_running(|slot| {
+                    let before = slot.life.no_park;
+                    std::mem::replace(&mut slot.life.no_park, depth.unwrap_or(before))
+                })
+            })
+        })
     }
 }
 
 impl Drop for NoPark {
     fn drop(&mut self) {
-        NoPark::change(|depth| depth - 1);
+        let depth = NoPark::swap(None);
+        NoPark::swap(Some(depth.saturating_sub(1)));
     }
 }
 

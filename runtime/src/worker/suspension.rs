@@ -21,7 +21,7 @@ impl Worker {
     pub(crate) fn with_running<R>(&self, f: impl FnOnce(&mut Slot) -> R) -> R {
         debug_assert!(self.is_running() && self.slots.try_borrow_mut().is_ok());
         // SAFETY: a coroutine runs, so the slot that `resume` found is still there (`lives.rs`, invariant 1), and whoever runs
-        // has no other reference to it: `f` touches nothing but the slot.
+        // uses no other reference to it while `f` runs: `f` touches nothing but the slot.
         f(unsafe { &mut *self.running_slot.get() })
     }
 
@@ -59,7 +59,7 @@ impl Worker {
         let index = self.running.get();
         self.trim.borrow_mut().parks(index);
         self.with_running(|slot| {
-            slot.stack_mark = stack_mark() as u32;
+            slot.mark_stack(stack_mark());
             slot.life.state = State::Parked { on, shield };
             if let Some(deadline) = deadline {
                 slot.timer = Some(self.timers.borrow_mut().insert(deadline, index));
@@ -120,8 +120,10 @@ impl Worker {
     #[cold]
     fn unwinding_cold(&self) -> Unwinding {
         if self.born_panicking {
-            if self.with_running(|slot| slot.life.thrown) { Unwinding::Yes } else { Unwinding::No }
-        } else if self.perhaps_unwinding.get() == 0 || self.with_running(|slot| slot.life.thrown) {
+            // `run` was called by a Drop during a panic of the plain thread. Taking every coroutine here for unwinding would
+            // keep them all from being cancelled; so one that panics by itself and parks in a Drop may abort on a cancel.
+            if self.with_running(|slot| slot.life.thrown > 0) { Unwinding::Yes } else { Unwinding::No }
+        } else if self.perhaps_unwinding.get() == 0 || self.with_running(|slot| slot.life.thrown > 0) {
             Unwinding::Yes
         } else {
             Unwinding::Perhaps
