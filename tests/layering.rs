@@ -28,6 +28,7 @@ const RUNTIME: &[&str] = &[
     "spawn_queue",
     "poller",
     "slot",
+    "slots",
     "trim",
     "overflow",
     "worker",

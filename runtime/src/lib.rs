@@ -16,7 +16,7 @@
 //! | `lock`, `mail`, `inbox` | what threads share, and the sleep handshake |
 //! | `remote`, `spawn_queue`, `source` | a worker and a coroutine as others see them; the unstarted; registrations |
 //! | `poller` | epoll in, (source, readiness) out |
-//! | `slot` | a coroutine's state and its table of transitions |
+//! | `slot`, `slots` | a coroutine's state and its table of transitions; all of a worker's |
 //! | `trim`, `overflow` | parked stacks given back; overflows named |
 //! | `worker`, `current` | the loop; who runs on this thread |
 //!
@@ -51,6 +51,7 @@ mod ready_queue;
 mod remote;
 mod runtime;
 mod slot;
+mod slots;
 mod source;
 mod spawn_queue;
 mod spawned;

@@ -1,4 +1,4 @@
-//! A coroutine's state, and the table of slots.
+//! A coroutine's state, and what a worker keeps of a started coroutine.
 //!
 //! Owns the only copy of a started coroutine's state. Only the owner worker touches it; other threads send a message.
 //! Does not know how a coroutine is resumed, nor what it waits for.
@@ -29,12 +29,10 @@
 
 use crate::coroutine::{Coroutine, Suspender};
 use crate::mail::Ticket;
-use crate::prefetch::prefetch;
-use crate::readiness::{Interest, Link, Links};
+use crate::readiness::{Interest, Link};
 use crate::remote::RecordRef;
 use crate::stack::Extent;
 use crate::timer::TimerKey;
-use slab::Slab;
 use std::cell::Cell;
 
 /// Where a started coroutine stands.
@@ -231,91 +229,6 @@ impl Slot {
     pub(crate) fn mark_stack(&mut self, pointer: usize) {
         let known = self.stack.covers(pointer);
         self.stack_mark = if known { pointer } else { self.stack.limit() } as u32;
-    }
-}
-
-/// All slots of one worker. Freed places are reused, so an index alone names a coroutine only while it is known to
-/// live; messages of other threads are checked against the record.
-#[derive(Default)]
-pub(crate) struct Slots {
-    /// The slots.
-    slots: Slab<Slot>,
-}
-
-impl Slots {
-    /// Where the next slot will be.
-    pub(crate) fn next_index(&self) -> u32 {
-        u32::try_from(self.slots.vacant_key()).expect("fewer than 2^32 coroutines fit in memory")
-    }
-
-    /// Puts a slot at `next_index`.
-    pub(crate) fn insert(&mut self, slot: Slot) {
-        self.slots.insert(slot);
-    }
-
-    pub(crate) fn remove(&mut self, index: u32) -> Slot {
-        self.slots.remove(index as usize)
-    }
-
-    /// The slot of `record`, unless that coroutine is done.
-    pub(crate) fn find(&mut self, record: &RecordRef) -> Option<(u32, &mut Slot)> {
-        let index = record.slot();
-        let slot = self.slots.get_mut(index as usize)?;
-        (slot.record.id == record.id).then_some((index, slot))
-    }
-
-    pub(crate) fn get(&self, index: u32) -> Option<&Slot> {
-        self.slots.get(index as usize)
-    }
-
-    /// Has the cache fetch the slot at `index`, without touching it: by its distance from that at `known`.
-    #[inline]
-    pub(crate) fn prefetch(&self, known: u32, index: u32) {
-        if let Some(slot) = self.slots.get(known as usize) {
-            let distance = (index as isize - known as isize) * size_of::<Slot>() as isize;
-            let address = std::ptr::from_ref(slot).addr().wrapping_add_signed(distance);
-            prefetch(address, size_of::<Slot>());
-        }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.slots.len()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.slots.is_empty()
-    }
-
-    /// The indexes in use.
-    pub(crate) fn indexes(&self) -> Vec<u32> {
-        self.slots.iter().map(|(index, _)| index as u32).collect()
-    }
-
-    /// Takes out every slot.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Slot> + '_ {
-        self.slots.drain()
-    }
-}
-
-impl std::ops::Index<u32> for Slots {
-    type Output = Slot;
-
-    #[inline]
-    fn index(&self, index: u32) -> &Slot {
-        &self.slots[index as usize]
-    }
-}
-
-impl std::ops::IndexMut<u32> for Slots {
-    #[inline]
-    fn index_mut(&mut self, index: u32) -> &mut Slot {
-        &mut self.slots[index as usize]
-    }
-}
-
-impl Links for Slots {
-    fn link(&mut self, slot: u32) -> &mut Link {
-        &mut self[slot].link
     }
 }
 

@@ -13,7 +13,8 @@
 
 #![allow(unsafe_code)]
 
-use crate::slot::{Slots, State};
+use crate::slot::State;
+use crate::slots::Slots;
 use crate::stack::{self, Extent};
 use std::time::Duration;
 

@@ -20,7 +20,8 @@ use crate::poller::Poller;
 use crate::prefetch::prefetch;
 use crate::ready_queue::ReadyQueue;
 use crate::remote::{self, Blocks, Message, RecordRef, Remote};
-use crate::slot::{Event, Slot, Slots};
+use crate::slot::{Event, Slot};
+use crate::slots::Slots;
 use crate::spawn_queue::{Fleet, SpawnQueue};
 use crate::stack::{Stack, StackSettings, Stacks};
 use crate::sys::clock::Clock;
@@ -91,6 +92,8 @@ pub(crate) struct Worker {
     starved: RefCell<VecDeque<RecordRef>>,
     /// A stack of the default size for dropping the closures of those that can have none; `None` while in use.
     reserve: RefCell<Option<Stack>>,
+    /// Whether it is in use.
+    reserve_is_out: Cell<bool>,
     /// Whether this thread was panicking already when the loop began: then std's word on it tells nothing.
     born_panicking: bool,
     /// Turns since the last look at a poller without sources.
@@ -147,6 +150,7 @@ impl Worker {
             certainties: Cell::new(0),
             starved: RefCell::default(),
             reserve: RefCell::new(Some(reserve)),
+            reserve_is_out: Cell::new(false),
             born_panicking: std::thread::panicking(),
             blind_turns: Cell::new(0),
             stop_at: Cell::new(None),
@@ -218,7 +222,7 @@ impl Worker {
             for _ in 0..round {
                 let index = self.ready.pop().expect("as many were ready");
                 if crowded {
-                    self.prefetch_next(index);
+                    self.prefetch_next();
                 }
                 self.resume(index);
             }
@@ -232,9 +236,9 @@ impl Worker {
         }
     }
 
-    /// `index` is about to run: has the cache fetch what the next coroutine touches first, and the slot of a later one. With 10,000 busy connections
+    /// Has the cache fetch what the next coroutine touches first, and the slot of a later one. With 10,000 busy connections
     /// that is worth a tenth of the time of a request.
-    fn prefetch_next(&self, index: u32) {
+    fn prefetch_next(&self) {
         let slots = self.slots.borrow();
         if let Some(slot) = self.ready.peek(0).and_then(|next| slots.get(next)) {
             prefetch(slot.stack.address_of(slot.stack_mark), BOTTOM_FRAMES);
@@ -242,7 +246,7 @@ impl Worker {
             self.poller.borrow().prefetch(slot.source);
         }
         if let Some(later) = self.ready.peek(2) {
-            slots.prefetch(index, later);
+            slots.prefetch(later);
         }
     }
 

@@ -76,7 +76,10 @@ impl Stacks {
     #[inline]
     pub(crate) fn release(&mut self, stack: Stack) {
         let size = stack.size();
-        if let Some(pool) = self.pools.iter_mut().find(|pool| pool.stack_size() == size) {
+        let default = &mut self.pools[0];
+        if default.stack_size() == size {
+            default.release(stack);
+        } else if let Some(pool) = self.pools.iter_mut().find(|pool| pool.stack_size() == size) {
             pool.release(stack);
         }
     }

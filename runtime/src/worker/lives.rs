@@ -49,7 +49,10 @@ impl Worker {
         let comes_back = self.stacks.borrow().are_out(record.stack_size as usize);
         let reserve = if comes_back { None } else { self.reserve.borrow_mut().take() };
         match reserve {
-            Some(stack) => self.start_on(stack, record, Start::Refuse(error)),
+            Some(stack) => {
+                self.reserve_is_out.set(true);
+                self.start_on(stack, record, Start::Refuse(error));
+            }
             None => self.starved.borrow_mut().push_back(record),
         }
     }
@@ -115,11 +118,21 @@ impl Worker {
     }
 
     /// Back to the pool, unless the reserve is missing.
+    #[inline]
     fn release(&self, stack: Stack) {
-        let mut reserve = self.reserve.borrow_mut();
+        if self.reserve_is_out.get() {
+            self.release_cold(stack);
+        } else {
+            self.stacks.borrow_mut().release(stack);
+        }
+    }
+
+    #[cold]
+    fn release_cold(&self, stack: Stack) {
         let mut stacks = self.stacks.borrow_mut();
-        if reserve.is_none() && stack.size() == stacks.size_of(0) {
-            *reserve = Some(stack);
+        if stack.size() == stacks.size_of(0) {
+            self.reserve_is_out.set(false);
+            *self.reserve.borrow_mut() = Some(stack);
         } else {
             stacks.release(stack);
         }
