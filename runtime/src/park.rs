@@ -16,6 +16,7 @@ use std::io;
 use std::time::Instant;
 
 /// Calls `f` with this thread's worker, for a caller that knows it runs in a coroutine.
+#[inline(always)]
 fn in_coroutine<R>(f: impl FnOnce(&Worker) -> R) -> R {
     current::with_coroutine(|worker| f(worker.expect("only a coroutine parks on its worker")))
 }
@@ -36,6 +37,7 @@ fn set_shielded(shielded: bool) -> bool {
 }
 
 /// The calling coroutine's record.
+#[inline]
 pub(crate) fn own_record() -> RecordRef {
     in_coroutine(|worker| worker.with_running(|slot| slot.record.clone()))
 }
@@ -90,6 +92,7 @@ fn park(worker: &Worker, on: Awaited, deadline: Option<Instant>, point: Point) -
 }
 
 /// Parks for the internal wait begun last. See `waiter.rs`.
+#[inline(always)]
 pub(crate) fn park_waiting(deadline: Option<Instant>, point: Point) -> Parked {
     in_coroutine(|worker| {
         if worker.with_running(|slot| slot.life.woken) {

@@ -113,6 +113,7 @@ impl Source {
     /// # Panics
     ///
     /// Panics inside `no_park`.
+    #[inline]
     pub fn wait<'a>(
         &'a self,
         fd: BorrowedFd<'_>,
@@ -130,6 +131,7 @@ impl Source {
         Ok(turn)
     }
 
+    #[inline(always)]
     fn park(
         &self,
         worker: &Worker,

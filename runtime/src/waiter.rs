@@ -61,6 +61,7 @@ pub(crate) struct Waiter {
 
 impl Wait {
     /// Begins a wait of the calling coroutine or thread; any earlier one of its own is over.
+    #[inline]
     pub(crate) fn begin() -> Wait {
         current::with_coroutine(|worker| match worker {
             Some(worker) => {
@@ -75,6 +76,7 @@ impl Wait {
     }
 
     /// The other end, to be left where it will be found.
+    #[inline]
     pub(crate) fn waiter(&self) -> Waiter {
         let party = match &self.thread {
             Some(thread) => Party::Thread(Arc::clone(thread)),
@@ -86,6 +88,7 @@ impl Wait {
     /// Blocks the coroutine or the thread until woken or until `deadline`.
     ///
     /// Throws if the coroutine is cancelled and `point` allows it; the caller cleans up in a Drop.
+    #[inline(always)]
     pub(crate) fn park(&self, deadline: Option<Instant>, point: Point) -> Parked {
         match &self.thread {
             None => park::park_waiting(deadline, point),
