@@ -1,75 +1,18 @@
-//! TCP from plain OS threads: each behaviour is std's. Nothing here runs in a coroutine.
+//! TCP streams on plain OS threads: each behaviour is std's. Nothing here runs in a coroutine.
+
+mod support;
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::net as std_net;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dormouse_net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use dormouse_net::{Shutdown, TcpListener, TcpStream};
 use socket2::SockRef;
 
-/// How long a test may take before it is called a hang.
-const LIMIT: Duration = Duration::from_secs(20);
-
-/// Longer than any scheduling delay that a test should be confused by.
-const TIMEOUT: Duration = Duration::from_millis(60);
-
-/// Runs a test body on a thread of its own, and fails instead of hanging.
-fn bounded(body: impl FnOnce() + Send + 'static) {
-    let (done, finished) = mpsc::channel();
-    let test = thread::spawn(move || {
-        body();
-        done.send(()).ok();
-    });
-    if finished.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
-        panic!("hangs");
-    }
-    if let Err(payload) = test.join() {
-        std::panic::resume_unwind(payload);
-    }
-}
-
-fn listener() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap();
-    (listener, addr)
-}
-
-/// A client and a server end.
-fn pair() -> (TcpStream, TcpStream) {
-    let (listener, addr) = listener();
-    let client = TcpStream::connect(addr).unwrap();
-    let (server, peer) = listener.accept().unwrap();
-    assert_eq!(peer, client.local_addr().unwrap());
-    (client, server)
-}
-
-fn fill(mut stream: &TcpStream) {
-    let block = [7; 65536];
-    while stream.write(&block).is_ok() {}
-}
-
-/// Asserts that `call` takes at least `TIMEOUT` and fails as a timeout of std does on Linux.
-#[track_caller]
-fn assert_times_out<T: std::fmt::Debug>(call: impl FnOnce() -> io::Result<T>) {
-    let start = Instant::now();
-    let error = call().unwrap_err();
-    assert!(start.elapsed() >= TIMEOUT, "early: {:?}", start.elapsed());
-    assert_eq!(error.kind(), ErrorKind::WouldBlock);
-    assert_eq!(error.raw_os_error(), Some(libc::EAGAIN));
-}
-
-#[track_caller]
-fn assert_would_block<T: std::fmt::Debug>(result: io::Result<T>) {
-    assert_eq!(result.unwrap_err().kind(), ErrorKind::WouldBlock);
-}
-
-fn is_nonblocking(fd: impl AsFd) -> bool {
-    SockRef::from(&fd).nonblocking().unwrap()
-}
+use support::*;
 
 #[test]
 fn the_types_have_the_auto_traits_of_std() {
@@ -316,72 +259,6 @@ fn a_reset_is_reported_and_raises_no_signal() {
 }
 
 #[test]
-fn a_refused_connect_says_so() {
-    bounded(|| {
-        let (listener, addr) = listener();
-        drop(listener);
-        let refused = TcpStream::connect(addr).unwrap_err();
-        assert_eq!(refused.raw_os_error(), Some(libc::ECONNREFUSED));
-        let refused = TcpStream::connect_timeout(&addr, LIMIT).unwrap_err();
-        assert_eq!(refused.raw_os_error(), Some(libc::ECONNREFUSED));
-    });
-}
-
-#[test]
-fn connect_tries_each_address_and_needs_one() {
-    bounded(|| {
-        let (closed, dead) = listener();
-        drop(closed);
-        let (_open, live) = listener();
-        let stream = TcpStream::connect(&[dead, live][..]).unwrap();
-        assert_eq!(stream.peer_addr().unwrap(), live);
-
-        let none: &[SocketAddr] = &[];
-        let ours = TcpStream::connect(none).unwrap_err();
-        let theirs = std_net::TcpStream::connect(none).unwrap_err();
-        assert_eq!((ours.kind(), ours.to_string()), (theirs.kind(), theirs.to_string()));
-        let ours = TcpListener::bind(none).unwrap_err();
-        assert_eq!((ours.kind(), ours.to_string()), (theirs.kind(), theirs.to_string()));
-        let in_use = TcpListener::bind(live).unwrap_err();
-        assert_eq!(in_use.kind(), ErrorKind::AddrInUse);
-    });
-}
-
-/// A listener whose queue is full drops further SYNs, so that a connect to it stays in progress.
-fn deaf_listener() -> (socket2::Socket, SocketAddr, Vec<socket2::Socket>) {
-    let deaf = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    deaf.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    deaf.listen(0).unwrap();
-    let addr = deaf.local_addr().unwrap();
-    let fillers = (0..4)
-        .map(|_| {
-            let filler = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-            filler.set_nonblocking(true).unwrap();
-            let _ = filler.connect(&addr);
-            filler
-        })
-        .collect();
-    thread::sleep(Duration::from_millis(20));
-    (deaf, addr.as_socket().unwrap(), fillers)
-}
-
-#[test]
-fn connect_timeout_gives_up_in_time() {
-    bounded(|| {
-        let (deaf, addr, fillers) = deaf_listener();
-        let start = Instant::now();
-        let error = TcpStream::connect_timeout(&addr, TIMEOUT).unwrap_err();
-        assert!(start.elapsed() >= TIMEOUT);
-        assert_eq!(error.kind(), ErrorKind::TimedOut);
-        assert_eq!(error.to_string(), "connection timed out");
-        let error = TcpStream::connect_timeout(&addr, Duration::ZERO).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidInput);
-        assert_eq!(error.to_string(), "cannot set a 0 duration timeout");
-        drop((deaf, fillers));
-    });
-}
-
-#[test]
 fn peek_leaves_the_data() {
     bounded(|| {
         let (mut client, mut server) = pair();
@@ -452,92 +329,6 @@ fn debug_output_is_that_of_std() {
 }
 
 #[test]
-fn the_listener_is_blocking_to_its_user() {
-    bounded(|| {
-        let (listener, addr) = listener();
-        listener.set_nonblocking(true).unwrap();
-        let clone = listener.try_clone().unwrap();
-        assert_would_block(clone.accept());
-        clone.set_nonblocking(false).unwrap();
-        let acceptor = thread::spawn(move || listener.accept().unwrap().1);
-        thread::sleep(TIMEOUT);
-        let client = TcpStream::connect(addr).unwrap();
-        assert_eq!(acceptor.join().unwrap(), client.local_addr().unwrap());
-    });
-}
-
-#[test]
-fn a_listener_given_away_gets_its_mode_back() {
-    let (blocking, _) = listener();
-    assert!(!is_nonblocking(std_net::TcpListener::from(blocking)));
-
-    let (nonblocking, _) = listener();
-    nonblocking.set_nonblocking(true).unwrap();
-    let theirs = std_net::TcpListener::from(nonblocking);
-    assert!(is_nonblocking(&theirs));
-    let ours = TcpListener::from(theirs);
-    assert_would_block(ours.accept());
-    ours.set_nonblocking(false).unwrap();
-    assert!(!is_nonblocking(OwnedFd::from(ours)));
-}
-
-#[test]
-fn the_last_of_our_listeners_restores_the_mode() {
-    let (first, _) = listener();
-    let last = first.try_clone().unwrap();
-    let theirs = std_net::TcpListener::from(first);
-    assert!(is_nonblocking(&theirs), "a clone of ours lives");
-    drop(last);
-    assert!(!is_nonblocking(&theirs));
-}
-
-#[test]
-fn a_listener_from_outside_waits_even_if_its_mode_is_changed_behind_our_back() {
-    bounded(|| {
-        let theirs = std_net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let addr = theirs.local_addr().unwrap();
-        let spare = theirs.try_clone().unwrap();
-        let ours = TcpListener::from(theirs);
-        for round in 0..2 {
-            spare.set_nonblocking(round == 1).unwrap();
-            thread::scope(|scope| {
-                let acceptor = scope.spawn(|| ours.accept().unwrap());
-                thread::sleep(TIMEOUT);
-                TcpStream::connect(addr).unwrap();
-                acceptor.join().unwrap();
-            });
-            assert!(is_nonblocking(&spare), "accept must never block a worker");
-        }
-        SockRef::from(&ours).set_read_timeout(Some(TIMEOUT)).unwrap();
-        assert_times_out(|| ours.accept());
-    });
-}
-
-#[test]
-fn accepted_streams_inherit_the_timeouts_of_a_lent_listener() {
-    bounded(|| {
-        let (listener, addr) = listener();
-        SockRef::from(&listener).set_read_timeout(Some(TIMEOUT)).unwrap();
-        let _client = TcpStream::connect(addr).unwrap();
-        let (mut server, _) = listener.accept().unwrap();
-        assert_times_out(|| server.read(&mut [0]));
-    });
-}
-
-#[test]
-fn many_threads_accept_from_one_listener() {
-    bounded(|| {
-        let (listener, addr) = listener();
-        thread::scope(|scope| {
-            let acceptors: Vec<_> = (0..10).map(|_| scope.spawn(|| listener.accept().unwrap())).collect();
-            let clients: Vec<_> = (0..10).map(|_| TcpStream::connect(addr).unwrap()).collect();
-            acceptors.into_iter().for_each(|a| drop(a.join().unwrap()));
-            drop(clients);
-        });
-    });
-}
-
-#[test]
 fn raw_fds_go_out_and_come_back() {
     bounded(|| {
         let (client, mut server) = pair();
@@ -565,54 +356,4 @@ fn a_unix_socket_in_tcp_clothes_loses_nothing_at_short_reads() {
         assert_eq!(ours.read(&mut buf).unwrap(), 5);
         assert_eq!(ours.local_addr().unwrap_err().kind(), ErrorKind::InvalidInput);
     });
-}
-
-#[test]
-fn into_incoming_owns_the_listener() {
-    bounded(|| {
-        let (listener, addr) = listener();
-        let mut incoming = listener.into_incoming();
-        let client = TcpStream::connect(addr).unwrap();
-        let server = incoming.next().unwrap().unwrap();
-        assert_eq!(server.peer_addr().unwrap(), client.local_addr().unwrap());
-    });
-}
-
-#[test]
-fn running_out_of_descriptors_is_an_error_after_a_pause() {
-    bounded(|| {
-        if std::env::var_os("DORMOUSE_TEST_NO_FDS").is_some() {
-            return accept_without_descriptors();
-        }
-        // The limit belongs to a process, so a child lowers its own.
-        let status = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["running_out_of_descriptors_is_an_error_after_a_pause", "--exact"])
-            .env("DORMOUSE_TEST_NO_FDS", "1")
-            .stdout(std::process::Stdio::null())
-            .status()
-            .unwrap();
-        assert!(status.success());
-    });
-}
-
-fn accept_without_descriptors() {
-    let (listener, addr) = listener();
-    let mut client = TcpStream::connect(addr).unwrap();
-    let mut hoard = Vec::new();
-    let limit = libc::rlimit { rlim_cur: 64, rlim_max: 64 };
-    // SAFETY: `limit` lives through the call, which only reads it.
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
-    while let Ok(fd) = listener.as_fd().try_clone_to_owned() {
-        hoard.push(fd);
-    }
-    let start = Instant::now();
-    for _ in 0..4 {
-        let error = listener.accept().unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
-    }
-    assert!(start.elapsed() >= Duration::from_millis(5 + 10 + 20 + 40));
-    hoard.clear();
-    let (mut server, _) = listener.accept().unwrap();
-    server.write_all(b"served").unwrap();
-    client.read_exact(&mut [0; 6]).unwrap();
 }

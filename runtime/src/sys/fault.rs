@@ -16,6 +16,9 @@ use std::sync::OnceLock;
 /// Bytes of a worker's alternate stack.
 const ALTERNATE_STACK: usize = 64 * 1024;
 
+/// A handler as SA_SIGINFO asks for it.
+type InfoHandler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
+
 /// Says whether a fault at this address is a coroutine's overflow, having reported it if so.
 pub(crate) type Explain = fn(address: usize) -> bool;
 
@@ -55,7 +58,7 @@ fn action_of(signal: libc::c_int) -> libc::sigaction {
 fn set_handler(signal: libc::c_int) {
     // SAFETY: a zeroed sigaction is a valid one.
     let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
-    let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) = on_fault;
+    let handler: InfoHandler = on_fault;
     action.sa_sigaction = handler as usize;
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
     // SAFETY: `action` is complete, its handler has the three-argument form that SA_SIGINFO asks for.
@@ -95,8 +98,7 @@ fn chain(previous: &libc::sigaction, signal: libc::c_int, info: *mut libc::sigin
         }
         handler if previous.sa_flags & libc::SA_SIGINFO != 0 => {
             // SAFETY: an action with SA_SIGINFO holds a handler of this type.
-            let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) =
-                unsafe { std::mem::transmute(handler) };
+            let handler: InfoHandler = unsafe { std::mem::transmute(handler) };
             handler(signal, info, context);
         }
         handler => {

@@ -169,9 +169,9 @@ pub(crate) unsafe fn discard_each(spans: &[Span]) -> io::Result<()> {
 /// As for [`discard_each`].
 unsafe fn discard_together(spans: &[Span]) -> bool {
     let advice = libc::MADV_DONTNEED;
+    let (number, process, first) = (libc::SYS_process_madvise, PIDFD_SELF_THREAD, spans.as_ptr());
     // SAFETY: invariant 2; `Span` is an iovec, and the caller says that nobody needs the contents.
-    let done =
-        unsafe { libc::syscall(libc::SYS_process_madvise, PIDFD_SELF_THREAD, spans.as_ptr(), spans.len(), advice, 0) };
+    let done = unsafe { libc::syscall(number, process, first, spans.len(), advice, 0) };
     let wanted: usize = spans.iter().map(|span| span.0.iov_len).sum();
     usize::try_from(done) == Ok(wanted)
 }
