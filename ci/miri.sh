@@ -26,7 +26,8 @@ miri() {
 }
 
 # `lock::` alone would also find `sys::clock::`.
-miri -p dormouse-runtime --lib -- timer:: readiness:: pace:: slot:: mail:: inbox:: join_word:: once_arc:: lock:: \
+miri -p dormouse-runtime --lib -- timer:: readiness:: ready_queue:: pace:: slot:: slots:: mail:: inbox:: join_word:: once_arc:: \
+    lock:: remote::record:: \
     --skip sys:: --skip stack::
 miri -p dormouse-net --lib -- once_arc::
 echo "miri: passed in $SECONDS s"
