@@ -35,7 +35,7 @@ for file in tests/*.rs; do
         *) behaviours+=(--test "$name") ;;
     esac
 done
-asan -p dormouse-runtime --lib -- --skip a_connection_pays --skip stack::tests::a_guard --skip at_the_limit_of \
+asan -p dormouse-runtime --lib -- --skip a_connection_pays --skip stack::tests::a_coroutine_runs_dives --skip stack::tests::a_guard --skip at_the_limit_of \
     --skip under_mlockall --skip without_address_space
 asan -p dormouse "${behaviours[@]}" --no-fail-fast -- \
     --skip a_smaller_main_stack_overflows_sooner --skip leave_nothing_behind
