@@ -1,9 +1,10 @@
-//! The corosensei seam: create, resume, suspend, and how deep a suspended stack goes.
+//! The corosensei seam: create, resume, suspend, and where the stack pointer is on the way.
 //!
 //! Owns the one place where control changes stacks. Knows nothing of slots, workers or why somebody suspends.
 //!
-//! Invariant 1: a coroutine is resumed only by the thread that created it, and `Suspender::suspend` is called only on
-//! the coroutine's own stack, while it runs.
+//! Invariant 1: a coroutine is resumed only by the thread that created it, and `Suspender::suspend` is called only while
+//! the coroutine runs. That may be on a stack of the user's own, to which safe code has switched from the coroutine's:
+//! it comes back to where it was all the same.
 //! Invariant 2: a coroutine that has started and not finished is never dropped, since corosensei would then force an
 //! unwind, and a Drop that suspends under it aborts the process. It is resumed to its end or leaked.
 
@@ -83,10 +84,10 @@ impl Suspender {
     ///
     /// # Safety
     ///
-    /// The caller runs on the stack of the coroutine that this suspender was given to.
+    /// The caller is the coroutine that this suspender was given to.
     #[inline(always)]
     pub(crate) unsafe fn suspend(self) {
-        // SAFETY: the yielder lives on the stack that is running, by the contract above.
+        // SAFETY: the yielder lives on the stack of the coroutine that runs, by the contract above.
         let yielder = unsafe { &*self.0 };
         yielder.suspend(());
     }

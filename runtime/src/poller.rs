@@ -321,3 +321,61 @@ fn send(to: Registration, message: Message) {
         worker.send(message);
     }
 }
+
+#[cfg(all(test, not(dormouse_loom)))]
+mod tests {
+    use super::*;
+    use crate::readiness::Link;
+    use std::cell::RefCell;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    /// Registers one end of a fresh pair, which is kept open, and lets `slot` wait for it.
+    fn watch(poller: &mut Poller, links: &mut Vec<Link>, slot: u32) -> (SourceId, UnixStream, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let shared = OnceArc::new();
+        let id = poller.register(&shared, Kind::Stream, ours.as_fd()).unwrap();
+        poller.enqueue(links, id, Interest::Read, slot, false).unwrap();
+        (id, ours, theirs)
+    }
+
+    #[test]
+    fn an_event_in_flight_for_a_source_that_is_gone_wakes_nobody() {
+        let mut poller = Poller::new(Remote::open().unwrap()).unwrap();
+        let mut links = vec![Link::NONE; 4];
+        let (gone, _ours, _theirs) = watch(&mut poller, &mut links, 0);
+        poller.dequeue(&mut links, gone.index() as u32, Interest::Read, 0);
+        poller.closed(gone);
+        let (present, _ours, _theirs) = watch(&mut poller, &mut links, 1);
+        assert_eq!(present.index(), gone.index(), "the place is used again");
+        let mut woken = Vec::new();
+        poller.latch(u64::from(gone.to_bits()), epoll::IN, &mut links, &mut |_: &mut Vec<Link>, slot| woken.push(slot));
+        assert!(woken.is_empty());
+        poller.latch(u64::from(present.to_bits()), epoll::IN, &mut links, &mut |_: &mut Vec<Link>, slot| {
+            woken.push(slot)
+        });
+        assert_eq!(woken, [1]);
+    }
+
+    #[test]
+    fn a_descriptor_is_either_accepted_from_or_read() {
+        let mut poller = Poller::new(Remote::open().unwrap()).unwrap();
+        let mut links = vec![Link::NONE; 4];
+        let (id, _ours, _theirs) = watch(&mut poller, &mut links, 0);
+        let error = poller.enqueue(&mut links, id, Interest::Accept, 1, false).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn data_wakes_who_waits_for_it_and_once() {
+        let mut poller = Poller::new(Remote::open().unwrap()).unwrap();
+        let mut links = vec![Link::NONE; 4];
+        let (_id, _ours, mut theirs) = watch(&mut poller, &mut links, 2);
+        std::io::Write::write_all(&mut theirs, b"x").unwrap();
+        let (links, woken) = (RefCell::new(links), RefCell::new(Vec::new()));
+        for _ in 0..2 {
+            poller.look(Some(Duration::ZERO), &links, |_, slot| woken.borrow_mut().push(slot)).unwrap();
+        }
+        assert_eq!(*woken.borrow(), [2]);
+    }
+}

@@ -4,9 +4,10 @@
 //!
 //! Invariant 1: everything here is touched by the worker's own thread only, from its loop or from the coroutine that
 //! the loop has resumed. No borrow of a cell is held across a resume or a suspension.
-//! Invariant 2: a slot index is in the ready queue exactly once while its state is ready, and never otherwise.
+//! Invariant 2: a slot index is in the ready queue exactly once while its coroutine is ready or has yielded, and never
+//! otherwise.
 //! Invariant 3: a parked slot is in at most one source queue and has at most one timer; whoever makes it ready takes
-//! it out of both (`make_ready`).
+//! it out of both (`events.rs`).
 //! Invariant 4: user code runs on coroutine stacks only, never in the loop.
 
 mod events;
@@ -92,8 +93,6 @@ pub(crate) struct Worker {
     starved: RefCell<VecDeque<RecordRef>>,
     /// A stack of the default size for dropping the closures of those that can have none; `None` while in use.
     reserve: RefCell<Option<Stack>>,
-    /// Whether it is in use.
-    reserve_is_out: Cell<bool>,
     /// Whether this thread was panicking already when the loop began: then std's word on it tells nothing.
     born_panicking: bool,
     /// Turns since the last look at a poller without sources.
@@ -150,7 +149,6 @@ impl Worker {
             certainties: Cell::new(0),
             starved: RefCell::default(),
             reserve: RefCell::new(Some(reserve)),
-            reserve_is_out: Cell::new(false),
             born_panicking: std::thread::panicking(),
             blind_turns: Cell::new(0),
             stop_at: Cell::new(None),

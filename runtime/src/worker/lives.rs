@@ -42,17 +42,14 @@ impl Worker {
     }
 
     /// No stack: the record waits until one of its size comes back. If none is out, that is in vain: its closure is
-    /// dropped, on the reserve (invariant 4), and its `join` tells why.
+    /// dropped, on the reserve (`worker.rs`, invariant 4), and its `join` tells why.
     #[cold]
     fn starve(&self, record: RecordRef, error: io::Error) {
         // The reserve itself is out for good.
         let comes_back = self.stacks.borrow().are_out(record.stack_size as usize);
         let reserve = if comes_back { None } else { self.reserve.borrow_mut().take() };
         match reserve {
-            Some(stack) => {
-                self.reserve_is_out.set(true);
-                self.start_on(stack, record, Start::Refuse(error));
-            }
+            Some(stack) => self.start_on(stack, record, Start::Refuse(error)),
             None => self.starved.borrow_mut().push_back(record),
         }
     }
@@ -120,7 +117,7 @@ impl Worker {
     /// Back to the pool, unless the reserve is missing.
     #[inline]
     fn release(&self, stack: Stack) {
-        if self.reserve_is_out.get() {
+        if self.reserve.borrow().is_none() {
             self.release_cold(stack);
         } else {
             self.stacks.borrow_mut().release(stack);
@@ -131,7 +128,6 @@ impl Worker {
     fn release_cold(&self, stack: Stack) {
         let mut stacks = self.stacks.borrow_mut();
         if stack.size() == stacks.size_of(0) {
-            self.reserve_is_out.set(false);
             *self.reserve.borrow_mut() = Some(stack);
         } else {
             stacks.release(stack);

@@ -1,6 +1,6 @@
 //! What the running coroutine does to itself: yield, park, and know whether it unwinds.
 //!
-//! Invariant 1: called on the running coroutine's own stack, by `park.rs` only.
+//! Invariant 1: `yield_now` and `park` are called by the running coroutine, by way of `park.rs` only.
 
 #![allow(unsafe_code)]
 
@@ -66,7 +66,7 @@ impl Worker {
             }
         });
         self.suspend(unwinding);
-        self.resumed(index)
+        self.resumed()
     }
 
     #[inline(always)]
@@ -100,9 +100,8 @@ impl Worker {
 
     /// Back from a suspension: the outcome of the park.
     #[inline(always)]
-    fn resumed(&self, index: u32) -> Outcome {
-        let life = &mut self.slots.borrow_mut()[index].life;
-        match std::mem::replace(&mut life.state, State::Running) {
+    fn resumed(&self) -> Outcome {
+        match self.with_running(|slot| std::mem::replace(&mut slot.life.state, State::Running)) {
             State::Ready(outcome) => outcome,
             state => unreachable!("resumed while {state:?}"),
         }
