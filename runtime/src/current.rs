@@ -8,9 +8,8 @@
 #![allow(unsafe_code)]
 
 use crate::os_thread::OsThread;
-use crate::remote::{self, Block, Message, RecordRef, Remote};
+use crate::remote::{self, Block, Message, RecordRef, Remote, WorkerId};
 use crate::worker::Worker;
-use std::alloc::Layout;
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -63,12 +62,16 @@ pub(crate) fn explain_fault(address: usize) -> bool {
     with_worker(|worker| worker.is_some_and(|worker| unsafe { worker.explain_fault(address) }))
 }
 
-/// Sends a record to its home, for whoever its mail word told to push. Workers of one runtime find each other without a lock.
+/// Sends a record to its home, for whoever its mail word told to push.
 pub(crate) fn push_mail(record: &RecordRef) {
     let Some(home) = record.home() else {
         return;
     };
-    let message = Message::Mail(record.clone());
+    send(home, Message::Mail(record.clone()));
+}
+
+/// Sends a message to a worker of this name, if there still is one. Those of one runtime find each other without a lock.
+pub(crate) fn send(home: WorkerId, message: Message) {
     with_worker(|worker| match worker.and_then(|worker| worker.fleet.find(home)) {
         Some(peer) => peer.send(message),
         None => {
@@ -77,12 +80,6 @@ pub(crate) fn push_mail(record: &RecordRef) {
             }
         }
     });
-}
-
-/// Memory for a record, from this thread's worker.
-#[inline]
-pub(crate) fn kept_block(layout: Layout) -> Option<Block> {
-    with_worker(|worker| worker?.blocks.borrow_mut().take(layout))
 }
 
 /// Gives the memory of a record to this thread's worker; frees it if there is none.

@@ -181,7 +181,7 @@ mod tests {
 #[cfg(all(test, dormouse_loom))]
 mod models {
     use super::*;
-    use crate::mail::{Mail, Ticket};
+    use crate::mail::Mail;
     use loom::sync::Arc;
     use loom::thread;
 
@@ -237,45 +237,50 @@ mod models {
         });
     }
 
-    /// Unpark and wake race with each other and with the owner's start and take: every letter arrives, each push is
+    fn letters_race(settled: bool) {
+        let shared = Arc::new((Mail::new(), Inbox::<()>::new()));
+        if settled {
+            shared.0.settle();
+        }
+        let post = |letter: fn(&Mail) -> bool| {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                if letter(&shared.0) {
+                    let _ = shared.1.push(());
+                }
+            })
+        };
+        let (mail, inbox) = &*shared;
+        let unparker = post(Mail::post_unpark);
+        let mut found = mail.start();
+        let canceller = post(Mail::post_cancel);
+        while !(found.unpark && found.cancel) {
+            let mut batch = Vec::new();
+            inbox.take(&mut batch);
+            // A start that finds letters leaves their push behind.
+            assert!(batch.len() <= 1 + usize::from(settled), "pushed twice");
+            if batch.pop().is_some() {
+                let letters = mail.take();
+                found.unpark |= letters.unpark;
+                found.cancel |= letters.cancel;
+            } else {
+                thread::yield_now();
+            }
+        }
+        unparker.join().unwrap();
+        canceller.join().unwrap();
+    }
+
+    /// Unpark and cancel race with each other and with the owner's start and take: every letter arrives, each push is
     /// owed by exactly one poster.
     #[test]
     fn no_letter_is_lost() {
-        loom::model(|| {
-            let shared = Arc::new((Mail::new(), Inbox::<()>::new()));
-            let poster = {
-                let shared = Arc::clone(&shared);
-                thread::spawn(move || {
-                    if shared.0.post_unpark() {
-                        let _ = shared.1.push(());
-                    }
-                })
-            };
-            let (mail, inbox) = &*shared;
-            let mut unparked = mail.start().unpark;
-            let canceller = {
-                let shared = Arc::clone(&shared);
-                thread::spawn(move || {
-                    if shared.0.post_wake(Ticket(1)) {
-                        let _ = shared.1.push(());
-                    }
-                })
-            };
-            let mut woken = false;
-            while !(unparked && woken) {
-                let mut batch = Vec::new();
-                inbox.take(&mut batch);
-                assert!(batch.len() <= 1, "pushed twice");
-                if batch.pop().is_some() {
-                    let letters = mail.take();
-                    unparked |= letters.unpark;
-                    woken |= letters.wake == Some(Ticket(1));
-                } else {
-                    thread::yield_now();
-                }
-            }
-            poster.join().unwrap();
-            canceller.join().unwrap();
-        });
+        loom::model(|| letters_race(false));
+    }
+
+    /// The same where the home is known from the spawn on.
+    #[test]
+    fn no_letter_to_one_that_has_a_home_is_lost() {
+        loom::model(|| letters_race(true));
     }
 }

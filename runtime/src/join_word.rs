@@ -4,96 +4,130 @@
 //! the result is now. Two parties touch it: the *runner* calls `finish` once; the *holder* calls everything else.
 //!
 //! ```text
-//!             leave                  finish
-//!   PENDING ---------> a waiter ---------------> DONE     the result is the holder's, the waiter is woken
-//!      |   \_______________________ finish ____/          the result is the holder's
+//!             leave              finish
+//!   PENDING <-------> WAITING ---------------> DONE     the result is the holder's, the waiter is woken
+//!      |   \__________________ finish ________/         the result is the holder's
 //!      |  detach        | detach
-//!      v                v            finish
-//!   DETACHED <----------+  --------------------> DONE     the result is the runner's, to drop
+//!      v                v          finish
+//!   DETACHED <----------+  ------------------> DONE     the result is the runner's, to drop
 //! ```
 //!
-//! Invariant 1: the word is `PENDING`, `DETACHED`, `DONE`, or a waiter's box that it owns.
+//! Invariant 1: the waiter is there while the word says `WAITING`. It belongs to the holder, who may take it back by leaving
+//! that state; whoever makes `DONE` of `WAITING` has it instead.
 //! Invariant 2: the result is written before `finish` and read after the word was seen `DONE`.
 
 #![allow(unsafe_code)]
 
-use crate::atomic::{AtomicPtr, Ordering};
+use crate::atomic::{AtomicU32, Ordering, SharedCell};
+use std::mem::MaybeUninit;
 
 /// Not finished, nobody waits.
-const PENDING: usize = 0;
+const PENDING: u32 = 0;
+/// Not finished, and the holder waits.
+const WAITING: u32 = 1;
 /// Finished.
-const DONE: usize = 1;
+const DONE: u32 = 2;
 /// Not finished, and nobody ever will wait.
-const DETACHED: usize = 2;
+const DETACHED: u32 = 3;
 
 /// What `finish` found.
 pub(crate) enum Finished<W> {
     /// The holder will look.
     Held,
     /// The holder waits.
-    Awaited(Box<W>),
+    Awaited(W),
     /// There is no holder: the result is the runner's.
     Detached,
 }
 
 /// See the heading.
 pub(crate) struct JoinWord<W> {
+    /// One of the four.
+    word: AtomicU32,
     /// Invariant 1.
-    word: AtomicPtr<W>,
+    waiter: SharedCell<MaybeUninit<W>>,
 }
 
-fn mark<W>(mark: usize) -> *mut W {
-    std::ptr::without_provenance_mut(mark)
-}
-
-fn waiter<W>(word: *mut W) -> Option<Box<W>> {
-    let is_mark = word.addr() <= DETACHED;
-    // SAFETY: invariant 1: not a mark, so a box; the caller has just taken it out of the word.
-    (!is_mark).then(|| unsafe { Box::from_raw(word) })
-}
+// SAFETY: the waiter goes from the holder's thread to the runner's, one of them at a time (invariant 1).
+unsafe impl<W: Send> Send for JoinWord<W> {}
+// SAFETY: as above.
+unsafe impl<W: Send> Sync for JoinWord<W> {}
 
 impl<W> JoinWord<W> {
     pub(crate) fn new() -> JoinWord<W> {
-        JoinWord { word: AtomicPtr::new(mark(PENDING)) }
+        JoinWord { word: AtomicU32::new(PENDING), waiter: SharedCell::new(MaybeUninit::uninit()) }
     }
 
     /// Runner only, once, after the result was written.
+    #[inline]
     pub(crate) fn finish(&self) -> Finished<W> {
         // ORDERING: Release publishes the result to the Acquire loads of `is_done`, `leave` and `detach`; Acquire pairs with
-        // the Release of `leave` (the waiter's content) and of `detach`.
-        let before = self.word.swap(mark(DONE), Ordering::AcqRel);
-        match waiter(before) {
-            Some(waiter) => Finished::Awaited(waiter),
-            None if before.addr() == DETACHED => Finished::Detached,
-            None => Finished::Held,
+        // the Release of `leave` (the waiter) and of `detach`.
+        match self.word.swap(DONE, Ordering::AcqRel) {
+            // SAFETY: invariant 1: this was the step from `WAITING` to `DONE`.
+            WAITING => Finished::Awaited(unsafe { self.take_waiter() }),
+            DETACHED => Finished::Detached,
+            _ => Finished::Held,
         }
+    }
+
+    /// # Safety
+    ///
+    /// The waiter is there and the caller's, by invariant 1.
+    #[inline]
+    unsafe fn take_waiter(&self) -> W {
+        // SAFETY: the caller's word.
+        self.waiter.with_mut(|waiter| unsafe { (*waiter).assume_init_read() })
     }
 
     /// Holder only: whether the result is there, for the holder.
     #[inline]
     pub(crate) fn is_done(&self) -> bool {
         // ORDERING: Acquire; pairs with the Release half of `finish`.
-        self.word.load(Ordering::Acquire).addr() == DONE
+        self.word.load(Ordering::Acquire) == DONE
     }
 
     /// Holder only: leaves a waiter to be woken, in place of an earlier one; `false` if the result is there already.
-    pub(crate) fn leave(&self, waiting: Box<W>) -> bool {
-        let fresh = Box::into_raw(waiting);
+    #[inline]
+    pub(crate) fn leave(&self, waiter: W) -> bool {
+        // ORDERING: Acquire pairs with the Release half of `finish`: the result is the caller's to read after a `false`.
+        match self.word.load(Ordering::Acquire) {
+            DONE => return false,
+            WAITING if !self.withdraw() => return false,
+            _ => {}
+        }
+        // SAFETY: the word said `PENDING`, since when only the holder can have said `WAITING`: the cell is the holder's.
+        self.waiter.with_mut(|place| unsafe { (*place).write(waiter) });
         // ORDERING: Release publishes the waiter to `finish`; Acquire pairs with its Release half if that came first.
-        let put =
-            self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| (word.addr() != DONE).then_some(fresh));
-        // Either the earlier waiter, or the new one, which nobody has seen.
-        drop(waiter(if let Ok(before) = put { before } else { fresh }));
-        put.is_ok()
+        let left = self.word.compare_exchange(PENDING, WAITING, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if !left {
+            // SAFETY: invariant 1: it was `PENDING` that became `DONE`, so the waiter is still the holder's.
+            drop(unsafe { self.take_waiter() });
+        }
+        left
+    }
+
+    /// Takes the waiter back and drops it; `false` if the runner has it.
+    #[cold]
+    fn withdraw(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release half of `finish`, if that came first; nothing is published.
+        let back = self.word.compare_exchange(WAITING, PENDING, Ordering::Acquire, Ordering::Acquire).is_ok();
+        if back {
+            // SAFETY: invariant 1: the holder left the state.
+            drop(unsafe { self.take_waiter() });
+        }
+        back
     }
 
     /// Holder only, last: nobody will look. `true` if the result is there already, and the holder's to drop.
     pub(crate) fn detach(&self) -> bool {
         // ORDERING: Acquire pairs with the Release half of `finish`; Release lets `finish` see what came before.
-        let put = self
-            .word
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| (word.addr() != DONE).then_some(mark(DETACHED)));
-        drop(put.map(waiter));
+        let put =
+            self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| (word != DONE).then_some(DETACHED));
+        if put == Ok(WAITING) {
+            // SAFETY: invariant 1: the holder left the state.
+            drop(unsafe { self.take_waiter() });
+        }
         put.is_err()
     }
 }
@@ -101,7 +135,10 @@ impl<W> JoinWord<W> {
 impl<W> Drop for JoinWord<W> {
     fn drop(&mut self) {
         // ORDERING: Relaxed; `&mut self`, so both parties are gone. A load, since an exchange locks the bus for nothing.
-        drop(waiter(self.word.load(Ordering::Relaxed)));
+        if self.word.load(Ordering::Relaxed) == WAITING {
+            // SAFETY: invariant 1, and there is no other party.
+            drop(unsafe { self.take_waiter() });
+        }
     }
 }
 
@@ -115,7 +152,7 @@ mod tests {
         let finished_first = JoinWord::<u64>::new();
         assert!(matches!(finished_first.finish(), Finished::Held));
         assert!(finished_first.is_done() && finished_first.detach());
-        assert!(!finished_first.leave(Box::new(1)));
+        assert!(!finished_first.leave(1));
         let detached_first = JoinWord::<u64>::new();
         assert!(!detached_first.detach());
         assert!(matches!(detached_first.finish(), Finished::Detached));
@@ -125,12 +162,12 @@ mod tests {
     fn the_last_waiter_is_woken_and_none_is_leaked() {
         let (first, second) = (Arc::new(1), Arc::new(2));
         let word = JoinWord::new();
-        assert!(word.leave(Box::new(Arc::clone(&first))));
-        assert!(word.leave(Box::new(Arc::clone(&second))));
+        assert!(word.leave(Arc::clone(&first)));
+        assert!(word.leave(Arc::clone(&second)));
         assert_eq!(Arc::strong_count(&first), 1);
-        assert!(matches!(word.finish(), Finished::Awaited(waiter) if **waiter == 2));
+        assert!(matches!(word.finish(), Finished::Awaited(waiter) if *waiter == 2));
         let abandoned = JoinWord::new();
-        abandoned.leave(Box::new(Arc::clone(&second)));
+        abandoned.leave(Arc::clone(&second));
         drop(abandoned);
         assert_eq!(Arc::strong_count(&second), 1);
     }
@@ -155,13 +192,36 @@ mod models {
                 }
             });
             let wake = Arc::new(Notify::new());
-            if !shared.0.is_done() && shared.0.leave(Box::new(Arc::clone(&wake))) {
+            if !shared.0.is_done() && shared.0.leave(Arc::clone(&wake)) {
                 wake.wait();
             }
             while !shared.0.is_done() {
                 loom::thread::yield_now();
             }
             assert_eq!(shared.1.get(), 7);
+            thread.join().unwrap();
+        });
+    }
+
+    /// A holder that returned for no reason leaves another waiter in place of the first: whichever the runner takes is whole, and
+    /// the one that counts is woken.
+    #[test]
+    fn a_joiner_may_wait_again() {
+        loom::model(|| {
+            let shared = Arc::new(JoinWord::<Arc<Notify>>::new());
+            let runner = Arc::clone(&shared);
+            let thread = loom::thread::spawn(move || {
+                if let Finished::Awaited(waiter) = runner.finish() {
+                    waiter.notify();
+                }
+            });
+            let (stale, wake) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+            if shared.leave(Arc::clone(&stale)) && shared.leave(Arc::clone(&wake)) {
+                wake.wait();
+            }
+            while !shared.is_done() {
+                loom::thread::yield_now();
+            }
             thread.join().unwrap();
         });
     }

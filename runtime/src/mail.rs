@@ -1,27 +1,25 @@
 //! The word through which other threads write to one coroutine.
 //!
-//! Owns one atomic word per coroutine; its owner worker reads it when the inbox brings the coroutine's record.
-//! Knows nothing of queues: the caller pushes the record when told to.
+//! Owns one atomic word per coroutine, and the tickets that tell its waits apart; the owner worker reads the word when the
+//! inbox brings the coroutine's record. Knows nothing of queues: the caller pushes the record when told to.
 //!
 //! ```text
-//!   63 ................. 32    4      3       2      1       0
-//!   | ticket of the wait  | .. WAKE STARTED CANCEL UNPARK QUEUED |
+//!   31 ........ 3      2      1       0
+//!   |           | HOMED CANCEL UNPARK QUEUED |
 //! ```
 //!
-//! Invariant 1: whoever sets `QUEUED` on a `STARTED` word pushes the record, once; everyone else need not, because
-//! the owner reads the whole word after it took the record from the inbox. So a loop of unparks neither grows the
-//! inbox nor allocates.
-//! Invariant 2: `UNPARK` (the user's token) and `WAKE` (an internal wait) are separate bits: neither ends the other.
-//! Invariant 3: nothing posted before the start is lost; `start` gives it to the owner.
+//! Invariant 1: whoever sets `QUEUED` on a `HOMED` word pushes the record to its home, once; everyone else need not, because
+//! the owner reads the whole word after it took the record from the inbox, or at the start if that comes first. So a
+//! loop of unparks neither grows the inbox nor allocates.
+//! Invariant 2: nothing posted before the start is lost; `start` gives it to the owner.
+//! Invariant 3: a coroutine that nobody but its spawner's worker can start has its home before anybody else knows it.
 
-use crate::atomic::{AtomicU64, Ordering};
+use crate::atomic::{AtomicU32, Ordering};
 
-const QUEUED: u64 = 1;
-const UNPARK: u64 = 1 << 1;
-const CANCEL: u64 = 1 << 2;
-const STARTED: u64 = 1 << 3;
-const WAKE: u64 = 1 << 4;
-const TICKET_SHIFT: u32 = 32;
+const QUEUED: u32 = 1;
+const UNPARK: u32 = 1 << 1;
+const CANCEL: u32 = 1 << 2;
+const HOMED: u32 = 1 << 3;
 
 /// Names one wait of one party; a later wait has a later ticket. They come round after 2^32 waits; a waiter forgotten for
 /// that long could then end one wait for no reason, which every caller is ready for.
@@ -33,11 +31,6 @@ impl Ticket {
     pub(crate) fn next(self) -> Ticket {
         Ticket(self.0.wrapping_add(1))
     }
-
-    /// Whether this one is `other` or was given before it, at most 2^31 waits ago.
-    fn is_up_to(self, other: Ticket) -> bool {
-        other.0.wrapping_sub(self.0) < 1 << 31
-    }
 }
 
 /// What the owner found in the word.
@@ -47,20 +40,18 @@ pub(crate) struct Letters {
     pub(crate) unpark: bool,
     /// Somebody cancelled it.
     pub(crate) cancel: bool,
-    /// Somebody ended this wait.
-    pub(crate) wake: Option<Ticket>,
 }
 
 /// One coroutine's mail word.
 #[derive(Debug)]
 pub(crate) struct Mail {
     /// See the drawing above.
-    word: AtomicU64,
+    word: AtomicU32,
 }
 
 impl Mail {
     pub(crate) fn new() -> Mail {
-        Mail { word: AtomicU64::new(0) }
+        Mail { word: AtomicU32::new(0) }
     }
 
     /// Leaves an unpark token; `true` if the caller must push the record to the owner's inbox.
@@ -73,50 +64,41 @@ impl Mail {
         self.post(CANCEL)
     }
 
-    fn post(&self, letter: u64) -> bool {
+    fn post(&self, letter: u32) -> bool {
         // ORDERING: AcqRel; the Release half pairs with the Acquire half of `take` and `start` below, so that what
         // the poster did before is seen by the woken coroutine even when an earlier poster did the push.
         let before = self.word.fetch_or(letter | QUEUED, Ordering::AcqRel);
-        before & STARTED != 0 && before & QUEUED == 0
+        before & HOMED != 0 && before & QUEUED == 0
     }
 
-    /// Ends the wait `ticket`; `true` if the caller must push the record to the owner's inbox.
-    ///
-    /// A ticket older than one already posted is stale and changes nothing. Only a started coroutine waits.
-    pub(crate) fn post_wake(&self, ticket: Ticket) -> bool {
-        let post = |word: u64| {
-            let stale = word & WAKE != 0 && ticket.is_up_to(Ticket((word >> TICKET_SHIFT) as u32));
-            let flags = word & ((1 << TICKET_SHIFT) - 1);
-            (!stale).then_some(flags | WAKE | QUEUED | u64::from(ticket.0) << TICKET_SHIFT)
-        };
-        // ORDERING: AcqRel as in `post`; a stale post's Acquire load publishes nothing and needs no more.
-        match self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, post) {
-            Ok(before) => before & QUEUED == 0,
-            Err(_) => false,
-        }
+    /// Spawner only, before anybody else has the record: posters push from the first on.
+    #[inline]
+    pub(crate) fn settle(&self) {
+        // ORDERING: Relaxed; whatever hands the record to others publishes it.
+        self.word.store(HOMED, Ordering::Relaxed);
     }
 
     /// Owner only, at the first run: from now on posters push. Gives what was posted before.
+    #[inline]
     pub(crate) fn start(&self) -> Letters {
-        // ORDERING: AcqRel; Acquire pairs with the Release half of `post`, Release with the Acquire half of `post`,
-        // which reads the record's home after it saw `STARTED`.
-        decode(self.word.swap(STARTED, Ordering::AcqRel))
+        // ORDERING: Acquire, for an early post as in `take`. A post that this load does not see finds `HOMED` and pushes.
+        if self.word.load(Ordering::Acquire) == HOMED {
+            return Letters::default();
+        }
+        self.take()
     }
 
-    /// Owner only, when the inbox brought the record: empties the word.
+    /// Owner only, when the inbox brought the record of a started coroutine: empties the word.
+    #[inline]
     pub(crate) fn take(&self) -> Letters {
-        // ORDERING: AcqRel; Acquire pairs with the Release half of `post` and `post_wake`. A later poster sees
-        // `QUEUED` clear and pushes again.
-        decode(self.word.swap(STARTED, Ordering::AcqRel))
+        // ORDERING: AcqRel; Acquire pairs with the Release half of `post`. A later poster sees `QUEUED` clear and pushes again;
+        // Release pairs with the Acquire half of its `post`, after which it reads the record's home.
+        decode(self.word.swap(HOMED, Ordering::AcqRel))
     }
 }
 
-fn decode(word: u64) -> Letters {
-    Letters {
-        unpark: word & UNPARK != 0,
-        cancel: word & CANCEL != 0,
-        wake: (word & WAKE != 0).then_some(Ticket((word >> TICKET_SHIFT) as u32)),
-    }
+fn decode(word: u32) -> Letters {
+    Letters { unpark: word & UNPARK != 0, cancel: word & CANCEL != 0 }
 }
 
 #[cfg(all(test, not(dormouse_loom)))]
@@ -134,41 +116,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_posted_before_the_start_is_kept_and_not_pushed() {
-        let mail = Mail::new();
-        assert!(!mail.post_unpark());
-        assert!(!mail.post_cancel());
-        let letters = mail.start();
-        assert!(letters.unpark && letters.cancel && letters.wake.is_none());
-    }
-
-    #[test]
-    fn a_stale_wake_does_not_hide_a_fresh_one() {
-        let mail = Mail::new();
-        mail.start();
-        assert!(mail.post_wake(Ticket(7)));
-        assert!(!mail.post_wake(Ticket(6)));
-        assert!(!mail.post_wake(Ticket(8)));
-        assert_eq!(mail.take().wake, Some(Ticket(8)));
+    fn what_is_posted_before_the_start_is_kept() {
+        let (homeless, settled) = (Mail::new(), Mail::new());
+        settled.settle();
+        for (mail, pushes) in [(homeless, false), (settled, true)] {
+            assert_eq!(mail.post_unpark(), pushes, "only where it is known to whom");
+            assert!(!mail.post_cancel(), "once");
+            assert_eq!(mail.start(), Letters { unpark: true, cancel: true });
+            assert_eq!(mail.take(), Letters::default());
+            assert!(mail.post_unpark());
+        }
     }
 
     #[test]
     fn tickets_come_round() {
-        let last = Ticket(u32::MAX);
-        assert_eq!(last.next(), Ticket(0));
-        let mail = Mail::new();
-        mail.start();
-        assert!(mail.post_wake(last));
-        mail.post_wake(last.next());
-        mail.post_wake(last);
-        assert_eq!(mail.take().wake, Some(Ticket(0)));
-    }
-
-    #[test]
-    fn a_wake_leaves_the_token_alone() {
-        let mail = Mail::new();
-        mail.start();
-        mail.post_wake(Ticket(1));
-        assert!(!mail.take().unpark);
+        assert_eq!(Ticket(u32::MAX).next(), Ticket(0));
     }
 }

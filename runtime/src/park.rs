@@ -9,7 +9,7 @@ use crate::cancel::{self, Point};
 use crate::current;
 use crate::os_thread::Parked;
 use crate::readiness::Interest;
-use crate::remote::{RecordRef, SourceId};
+use crate::remote::SourceId;
 use crate::slot::{Awaited, Outcome, Shield};
 use crate::worker::{Unwinding, Worker};
 use std::io;
@@ -34,12 +34,6 @@ fn set_shielded(shielded: bool) -> bool {
     current::with_coroutine(|worker| {
         worker.is_some_and(|worker| worker.with_running(|slot| std::mem::replace(&mut slot.life.shielded, shielded)))
     })
-}
-
-/// The calling coroutine's record.
-#[inline]
-pub(crate) fn own_record() -> RecordRef {
-    in_coroutine(|worker| worker.with_running(|slot| slot.record.clone()))
 }
 
 /// Invariant 1; answers whether a cancel may end the park, and whether the coroutine is unwinding.

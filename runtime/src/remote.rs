@@ -3,13 +3,16 @@
 //! Owns [`Remote`], a worker's public half (inbox, injector, interruptible poller); `record.rs` owns what outlives a
 //! coroutine's slot and stack. Knows nothing of slots or stacks: a record only remembers where its coroutine lives.
 
+mod block;
 mod record;
 
-pub(crate) use record::{Block, Blocks, Body, Origin, Record, RecordRef, Start};
+pub(crate) use block::{Block, Blocks};
+pub(crate) use record::{Body, Origin, Record, RecordRef, Start};
 
 use crate::atomic::{AtomicU32, Ordering};
 use crate::inbox::Inbox;
 use crate::lock::Lock;
+use crate::mail::Ticket;
 use crate::readiness::Interest;
 use crate::sys::epoll::{self, Epoll};
 use crate::sys::eventfd::EventFd;
@@ -32,6 +35,8 @@ static REGISTRY: LazyLock<Lock<BTreeMap<WorkerId, Weak<Remote>>>> = LazyLock::ne
 pub(crate) enum Message {
     /// Read this coroutine's mail word.
     Mail(RecordRef),
+    /// The internal wait with this ticket, of the coroutine in this slot, is over.
+    Wake(u32, Ticket),
     /// The socket is closed and no longer in the poller: free what is kept for it.
     SourceClosed(SourceId),
     /// The socket is now used on another worker: drop it here if nobody waits.

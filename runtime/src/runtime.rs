@@ -258,16 +258,17 @@ pub(crate) fn may_spawn(worker: &Worker) -> io::Result<()> {
     Ok(())
 }
 
-/// Queues a record on the caller's runtime, or on the default one; one that cannot be queued is refused here, so that its
+/// Queues a record on the caller's runtime, that of `worker`, or on the default one; one that cannot be queued is refused here, so that its
 /// closure is dropped, as std does.
-pub(crate) fn spawn(record: RecordRef) -> io::Result<()> {
-    current::with_coroutine(|worker| match worker {
+#[inline]
+pub(crate) fn spawn(worker: Option<&Worker>, record: RecordRef) -> io::Result<()> {
+    match worker {
         Some(worker) if !worker.fleet.is_stopping() => {
             worker.spawn(record);
             Ok(())
         }
         worker => spawn_cold(worker, record),
-    })
+    }
 }
 
 #[cold]

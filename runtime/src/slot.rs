@@ -138,10 +138,9 @@ impl Life {
     }
 
     /// Begins an internal wait; earlier tickets are stale from now on.
-    pub(crate) fn begin_wait(&mut self) -> Ticket {
-        self.ticket = self.ticket.next();
+    pub(crate) fn begin_wait(&mut self, ticket: Ticket) {
+        self.ticket = ticket;
         self.woken = false;
-        self.ticket
     }
 
     /// The state table. `true` if the event made a parked coroutine ready.

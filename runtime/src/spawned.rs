@@ -178,7 +178,7 @@ impl<F: FnOnce() -> T, T> Spawned<F, T> {
     pub(crate) fn wait(&self) -> thread::Result<T> {
         while !self.join.is_done() {
             let wait = Wait::begin();
-            if self.join.leave(Box::new(wait.waiter())) {
+            if self.join.leave(wait.waiter()) {
                 wait.park(None, Point::Cancellable);
             }
         }

@@ -5,8 +5,9 @@
 //!
 //! # The contract
 //!
-//! * **Where the node lives.** A waiter is a value (a counted reference and a ticket) in the primitive's own queue, on
-//!   the heap. Nothing of it is on the waiting stack, so that an idle stack may be moved or copied out.
+//! * **Where the node lives.** A waiter is a value (a name and a ticket) in the primitive's own queue, on the heap. Nothing
+//!   of it is on the waiting stack, so that an idle stack may be moved or copied out. It keeps no coroutine alive: it names
+//!   a slot, and a slot that has gone to another, or whose worker has ended, is told by the ticket.
 //! * **Who unlinks it.** Whoever ends the wait, under the primitive's lock, before waking. After a timeout or a
 //!   cancellation the waiting party itself looks, under the same lock: if its waiter is gone, it was chosen, and what it
 //!   was chosen for (a permit, a message, a lock) is its own to use or to hand on. The queue decides, never the
@@ -16,6 +17,7 @@
 //! * **How a stale wake is told from a fresh one.** By the ticket: the owner compares it with the present wait when it
 //!   applies the wake. A wake that comes between `Wait::begin` and the park is kept, and the park returns at once.
 //! * **Spurious returns** are allowed: callers loop.
+//! * **What a waiter costs.** Woken from another thread, one message: it is woken once, since `wake` consumes it.
 //! * **The user's park token** (`thread::park`) shares no word with these waits; neither ends the other.
 //! * **Memory order.** What happened before `wake` is seen after `park` returned `Woken`.
 
@@ -24,65 +26,66 @@ use crate::current;
 use crate::mail::Ticket;
 use crate::os_thread::{OsThread, Parked};
 use crate::park;
-use crate::remote::RecordRef;
-use crate::slot::Event;
+use crate::remote::{Message, WorkerId};
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A party that can wait.
-#[derive(Debug)]
-enum Party {
-    /// A coroutine, on its worker.
-    Coroutine(RecordRef),
-    /// A plain OS thread.
-    Thread(Arc<OsThread>),
-}
-
 /// One wait, as the waiting party sees it.
 #[derive(Debug)]
 pub(crate) struct Wait {
-    /// Oneself, if a plain thread; a coroutine finds itself.
-    thread: Option<Arc<OsThread>>,
-    /// Which of one's waits.
-    ticket: Ticket,
+    /// Who waits, and which of their waits.
+    party: Party,
     /// It stays with the party it belongs to.
     own: PhantomData<*mut ()>,
 }
 
 /// One wait, as whoever ends it sees it.
 #[derive(Debug)]
-pub(crate) struct Waiter {
-    /// Who waits.
-    party: Party,
-    /// For what.
-    ticket: Ticket,
+pub(crate) struct Waiter(Party);
+
+/// A party that can wait, and one of its waits.
+#[derive(Clone, Debug)]
+enum Party {
+    /// A coroutine.
+    Coroutine {
+        /// Its worker.
+        home: WorkerId,
+        /// Its slot there.
+        slot: u32,
+        /// Its wait.
+        ticket: Ticket,
+    },
+    /// A plain OS thread.
+    Thread {
+        /// Which.
+        thread: Arc<OsThread>,
+        /// Its wait.
+        ticket: Ticket,
+    },
 }
 
 impl Wait {
     /// Begins a wait of the calling coroutine or thread; any earlier one of its own is over.
     #[inline]
     pub(crate) fn begin() -> Wait {
-        current::with_coroutine(|worker| match worker {
+        let party = current::with_coroutine(|worker| match worker {
             Some(worker) => {
-                let ticket = worker.with_running(|slot| slot.life.begin_wait());
-                Wait { ticket, thread: None, own: PhantomData }
+                let (slot, ticket) = worker.begin_wait();
+                Party::Coroutine { home: worker.remote.id, slot, ticket }
             }
             None => {
                 let thread = current::os_thread();
-                Wait { ticket: thread.begin_wait(), thread: Some(thread), own: PhantomData }
+                Party::Thread { ticket: thread.begin_wait(), thread }
             }
-        })
+        });
+        Wait { party, own: PhantomData }
     }
 
     /// The other end, to be left where it will be found.
     #[inline]
     pub(crate) fn waiter(&self) -> Waiter {
-        let party = match &self.thread {
-            Some(thread) => Party::Thread(Arc::clone(thread)),
-            None => Party::Coroutine(park::own_record()),
-        };
-        Waiter { party, ticket: self.ticket }
+        Waiter(self.party.clone())
     }
 
     /// Blocks the coroutine or the thread until woken or until `deadline`.
@@ -90,27 +93,38 @@ impl Wait {
     /// Throws if the coroutine is cancelled and `point` allows it; the caller cleans up in a Drop.
     #[inline(always)]
     pub(crate) fn park(&self, deadline: Option<Instant>, point: Point) -> Parked {
-        match &self.thread {
-            None => park::park_waiting(deadline, point),
-            Some(thread) => thread.park_waiting(self.ticket, deadline),
+        match &self.party {
+            Party::Coroutine { .. } => park::park_waiting(deadline, point),
+            Party::Thread { thread, ticket } => thread.park_waiting(*ticket, deadline),
         }
     }
 }
 
 impl Waiter {
     /// Ends the wait, from any thread; does nothing if it is over.
+    #[inline]
     pub(crate) fn wake(self) {
-        match self.party {
-            Party::Coroutine(record) => wake_coroutine(&record, self.ticket),
-            Party::Thread(thread) => thread.wake(self.ticket),
+        match self.0 {
+            Party::Coroutine { home, slot, ticket } => wake_coroutine(home, slot, ticket),
+            Party::Thread { thread, ticket } => thread.wake(ticket),
         }
     }
 }
 
-fn wake_coroutine(record: &RecordRef, ticket: Ticket) {
+#[inline]
+fn wake_coroutine(home: WorkerId, slot: u32, ticket: Ticket) {
     current::with_worker(|worker| match worker {
-        Some(worker) if record.lives_on(worker.remote.id) => worker.deliver(record, Event::Wake(ticket)),
-        _ if record.mail().post_wake(ticket) => current::push_mail(record),
-        _ => {}
+        Some(worker) if worker.remote.id == home => worker.wake(slot, ticket),
+        _ => current::send(home, Message::Wake(slot, ticket)),
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_waiter_is_two_words() {
+        assert_eq!(size_of::<Option<Waiter>>(), 16);
+    }
 }

@@ -15,7 +15,7 @@ mod lives;
 mod stop;
 mod suspension;
 
-use crate::mail::Letters;
+use crate::mail::Ticket;
 use crate::pace::Pace;
 use crate::poller::Poller;
 use crate::prefetch::prefetch;
@@ -31,7 +31,6 @@ use crate::trim::Trim;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,8 +110,11 @@ pub(crate) struct Worker {
     pub(crate) guard_size: usize,
     /// Memory for records to come.
     pub(crate) blocks: RefCell<Blocks>,
-    /// Identities for coroutines to come.
-    ids: RefCell<Range<u64>>,
+    /// Identities for coroutines to come, from the first to before the second.
+    ids: Cell<(u64, u64)>,
+    /// The ticket given last. One count for all coroutines here, so that a stale waiter of one does not name a wait of the
+    /// next in its slot.
+    last_ticket: Cell<Ticket>,
     /// I/O operations left until the running coroutine yields.
     budget: Cell<u32>,
     /// Suspended coroutines that are or may be unwinding, by a panic or a cancellation.
@@ -141,7 +143,8 @@ impl Worker {
             pace: Pace::new(),
             messages: RefCell::default(),
             blocks: RefCell::default(),
-            ids: RefCell::new(0..0),
+            ids: Cell::default(),
+            last_ticket: Cell::default(),
             running: Cell::new(NOT_RUNNING),
             running_slot: Cell::new(std::ptr::null_mut()),
             budget: Cell::new(IO_BUDGET),
@@ -162,8 +165,7 @@ impl Worker {
     pub(crate) fn run(&self) {
         loop {
             self.read_inbox();
-            self.run_ready();
-            self.start_spawned();
+            self.run_turn();
             if self.perhaps_unwinding.get() > 0 {
                 self.look_for_certainty();
             }
@@ -189,7 +191,8 @@ impl Worker {
 
     fn read(&self, message: Message) {
         match message {
-            Message::Mail(record) => self.deliver_mail(&record, record.take_mail()),
+            Message::Mail(record) => self.read_mail(&record),
+            Message::Wake(index, ticket) => self.wake(index, ticket),
             Message::SourceClosed(id) => self.poller.borrow_mut().closed(id),
             Message::SourceMoved(id) => self.poller.borrow_mut().moved(id),
             Message::PassTurn(id, interest) => {
@@ -199,20 +202,34 @@ impl Worker {
         }
     }
 
-    fn deliver_mail(&self, record: &RecordRef, letters: Letters) {
-        let events = [
-            letters.unpark.then_some(Event::Unpark),
-            letters.wake.map(Event::Wake),
-            letters.cancel.then_some(Event::Cancel),
-        ];
-        for event in events.into_iter().flatten() {
-            self.deliver(record, event);
+    /// What was posted to a coroutine that has not started, it finds when it does.
+    fn read_mail(&self, record: &RecordRef) {
+        if !record.has_started() {
+            return;
+        }
+        let letters = record.take_mail();
+        if letters.unpark {
+            self.deliver(record, Event::Unpark);
+        }
+        if letters.cancel {
+            self.deliver(record, Event::Cancel);
         }
     }
 
-    /// Runs what is ready until a look is due; what becomes ready meanwhile only if there is nothing to
+    /// Runs, starts and reads what there is until a look is due; one round of it unless resumes are short.
+    fn run_turn(&self) {
+        loop {
+            let due = self.run_ready();
+            if self.start_spawned() || due || !self.pace.is_brisk() || !self.has_work() {
+                return;
+            }
+            self.read_inbox();
+        }
+    }
+
+    /// Runs what is ready until a look is due (`true`); what becomes ready meanwhile only if there is nothing to
     /// start or to read and resumes are short.
-    fn run_ready(&self) {
+    fn run_ready(&self) -> bool {
         loop {
             let ready = self.ready.len();
             let crowded = ready >= CROWD;
@@ -224,12 +241,15 @@ impl Worker {
                 }
                 self.resume(index);
             }
-            if round == 0 || self.ran(round) {
-                return;
+            if round == 0 {
+                return false;
+            }
+            if self.ran(round) {
+                return true;
             }
             let others = !self.spawns.is_empty() || self.remote.has_messages();
             if round == ready && (others || !self.pace.is_brisk()) {
-                return;
+                return false;
             }
         }
     }
@@ -248,14 +268,15 @@ impl Worker {
         }
     }
 
-    /// Starts what was spawned, until a look is due; at least one a turn, so that a full ready queue starves no newcomer.
-    fn start_spawned(&self) {
+    /// Starts what was spawned, until a look is due (`true`); at least one, so that a full ready queue starves no newcomer.
+    fn start_spawned(&self) -> bool {
         while let Some(record) = self.spawns.pop(&self.remote) {
             self.start(record);
             if self.ran(1) {
-                return;
+                return true;
             }
         }
+        false
     }
 
     /// So many resumes later: whether a look at the poller is due.
@@ -358,7 +379,7 @@ impl Worker {
         }
         if self.fleet.workers.len() == 1 {
             // Nobody else looks into the shared queue.
-            return self.spawns.push_local(record);
+            return self.spawn_local(record);
         }
         let load = (self.slots.borrow().len() + self.spawns.len()) as u32;
         match self.fleet.place(&self.remote, load) {
@@ -370,15 +391,25 @@ impl Worker {
     /// An identity never given before.
     #[inline]
     pub(crate) fn fresh_id(&self) -> u64 {
-        let mut ids = self.ids.borrow_mut();
-        ids.next().unwrap_or_else(|| {
-            *ids = remote::fresh_ids(1024);
-            ids.next().expect("1024 of them")
-        })
+        let (id, end) = self.ids.get();
+        if id == end {
+            return self.fresh_id_cold();
+        }
+        self.ids.set((id + 1, end));
+        id
+    }
+
+    #[cold]
+    fn fresh_id_cold(&self) -> u64 {
+        let ids = remote::fresh_ids(1024);
+        self.ids.set((ids.start + 1, ids.end));
+        ids.start
     }
 
     /// Queues a new coroutine that never leaves this worker.
+    #[inline]
     pub(crate) fn spawn_local(&self, record: RecordRef) {
+        record.settle(self.remote.id);
         self.spawns.push_local(record);
     }
 }

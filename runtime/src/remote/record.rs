@@ -12,18 +12,22 @@
 //!
 //! Invariant 1: whoever holds a `RecordRef` holds one count; the memory lives until the last is dropped.
 //! Invariant 2: the table is that of the body's type.
-//! Invariant 3: `home` is set before the mail word says `STARTED`, so whoever is told to push knows where to.
+//! Invariant 3: `home` is set before the mail word says `HOMED`, so whoever is told to push knows where to.
 
 #![allow(unsafe_code)]
 
 use super::WorkerId;
+use super::block::Block;
 use crate::atomic::{AtomicU32, Ordering, fence};
 use crate::mail::{Letters, Mail};
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::Layout;
 use std::io;
 use std::ops::Deref;
 use std::panic::Location;
 use std::ptr::NonNull;
+
+/// The slot of one that has none yet.
+const UNSTARTED: u32 = u32::MAX;
 
 /// How a coroutine begins.
 #[derive(Debug)]
@@ -62,11 +66,11 @@ struct Table {
 pub(crate) struct Record {
     /// How many `RecordRef`s there are.
     references: AtomicU32,
-    /// The slot, once started; owner only.
+    /// The slot, once started, before `UNSTARTED`; owner only.
     slot: AtomicU32,
     /// Letters from other threads.
     mail: Mail,
-    /// The owner worker's number, once started; 0 before.
+    /// The owner worker's number, once it is certain; 0 before.
     home: AtomicU32,
     /// Invariant 2.
     table: &'static Table,
@@ -138,7 +142,7 @@ impl RecordRef {
         let table = const { &Table { run: run::<B>, lose: lose::<B>, end: end::<B> } };
         let record = Record {
             references: AtomicU32::new(1),
-            slot: AtomicU32::new(u32::MAX),
+            slot: AtomicU32::new(UNSTARTED),
             mail: Mail::new(),
             home: AtomicU32::new(0),
             table,
@@ -291,7 +295,8 @@ unsafe fn end<B: Body>(record: NonNull<Record>) -> Block {
     let whole = record.cast::<Whole<B>>();
     // SAFETY: the caller's word.
     unsafe { whole.drop_in_place() };
-    Block { memory: whole.cast(), layout: layout::<B>() }
+    // SAFETY: `new_borrowing` put the whole into a block of this layout, and it is nobody's any more.
+    unsafe { Block::from_memory(whole.cast(), layout::<B>()) }
 }
 
 /// What a record with such a body takes: rounded up to what glibc's malloc gives anyway, so that few sizes are in use.
@@ -304,91 +309,28 @@ const fn layout<B>() -> Layout {
     }
 }
 
-/// Memory for one record.
-#[derive(Debug)]
-pub(crate) struct Block {
-    /// The memory.
-    memory: NonNull<u8>,
-    /// Of this layout.
-    layout: Layout,
-}
-
-impl Block {
-    fn allocate(layout: Layout) -> Block {
-        // SAFETY: a record is not of size zero.
-        let memory = NonNull::new(unsafe { alloc(layout) });
-        Block { memory: memory.unwrap_or_else(|| handle_alloc_error(layout)), layout }
-    }
-
-    fn into_memory(self) -> NonNull<u8> {
-        let memory = self.memory;
-        std::mem::forget(self);
-        memory
-    }
-}
-
-impl Drop for Block {
-    fn drop(&mut self) {
-        // SAFETY: allocated with this layout, and nobody has it any more.
-        unsafe { dealloc(self.memory.as_ptr(), self.layout) };
-    }
-}
-
-/// How many blocks of one size are kept.
-const KEPT: usize = 1024;
-
-/// The largest size kept, in steps of 16 bytes.
-const STEPS: usize = 20;
-
-/// Memory of records that ended, kept by a worker for the next ones.
-#[derive(Debug, Default)]
-pub(crate) struct Blocks {
-    /// By size, in steps of 16 bytes; alignment 8.
-    kept: [Vec<NonNull<u8>>; STEPS],
-}
-
-impl Blocks {
-    /// A block of this layout, if there is one.
-    #[inline]
-    pub(crate) fn take(&mut self, layout: Layout) -> Option<Block> {
-        let memory = self.fitting(layout)?.pop()?;
-        Some(Block { memory, layout })
-    }
-
-    /// Keeps a block, if there is room.
-    #[inline]
-    pub(crate) fn keep(&mut self, block: Block) {
-        if let Some(fitting) = self.fitting(block.layout).filter(|fitting| fitting.len() < KEPT) {
-            fitting.push(block.into_memory());
-        }
-    }
-
-    /// Those of one layout, if it is one that is kept.
-    #[inline]
-    fn fitting(&mut self, layout: Layout) -> Option<&mut Vec<NonNull<u8>>> {
-        if layout.align() == 8 { self.kept.get_mut(layout.size() / 16) } else { None }
-    }
-}
-
-impl Drop for Blocks {
-    fn drop(&mut self) {
-        for (step, kept) in self.kept.iter_mut().enumerate() {
-            for memory in kept.drain(..) {
-                let layout = Layout::from_size_align(step * 16 + 8, 8).expect("it was one when it was allocated");
-                drop(Block { memory, layout });
-            }
-        }
-    }
-}
-
 impl Record {
+    /// Spawner only, before anybody else has the record: nobody but `home` will start it. Spares the start an exchange.
+    #[inline]
+    pub(crate) fn settle(&self, home: WorkerId) {
+        // ORDERING: Relaxed; whatever hands the record to others publishes it.
+        self.home.store(home.number(), Ordering::Relaxed);
+        self.mail.settle();
+    }
+
     /// Owner only, at the first run; gives what was posted before. See invariant 3.
-    pub(crate) fn settle(&self, home: WorkerId, slot: u32) -> Letters {
-        // ORDERING: Relaxed; published by `Mail::start` below, and read by others after the mail word said `STARTED`.
+    #[inline]
+    pub(crate) fn start(&self, home: WorkerId, slot: u32) -> Letters {
+        // ORDERING: Relaxed; published by `Mail::start` below, and read by others after the mail word said `HOMED`.
         self.home.store(home.number(), Ordering::Relaxed);
         // ORDERING: Relaxed; written and read by the owner alone.
         self.slot.store(slot, Ordering::Relaxed);
         self.mail.start()
+    }
+
+    /// Owner only: whether it has started; it may have ended since.
+    pub(crate) fn has_started(&self) -> bool {
+        self.slot() != UNSTARTED
     }
 
     /// Owner only: the slot, which may since belong to another coroutine if this one is done.
@@ -397,14 +339,14 @@ impl Record {
         self.slot.load(Ordering::Relaxed)
     }
 
-    /// Whether `worker` is the owner.
-    pub(crate) fn lives_on(&self, worker: WorkerId) -> bool {
-        self.home() == Some(worker)
+    /// Whether `worker`, which is the caller's, is the owner and has started it.
+    pub(crate) fn started_on(&self, worker: WorkerId) -> bool {
+        self.home() == Some(worker) && self.has_started()
     }
 
-    /// The owner, once started.
+    /// The owner, once it is certain.
     pub(crate) fn home(&self) -> Option<WorkerId> {
-        // ORDERING: Relaxed; whoever was told to push saw `STARTED`, which came after it (see `settle`).
+        // ORDERING: Relaxed; whoever was told to push saw `HOMED`, which came after it (see `start`).
         WorkerId::from_number(self.home.load(Ordering::Relaxed))
     }
 
@@ -436,6 +378,7 @@ impl std::fmt::Debug for RecordRef {
 
 #[cfg(all(test, not(dormouse_loom)))]
 mod tests {
+    use super::super::block::Blocks;
     use super::*;
     use std::sync::Arc;
     use std::sync::atomic::AtomicUsize;

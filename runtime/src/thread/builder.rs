@@ -5,8 +5,8 @@
 use super::{JoinHandle, LocalJoinHandle};
 use crate::remote::{Origin, RecordRef};
 use crate::spawned::{Output, Spawned};
-use crate::stack;
-use crate::{current, runtime};
+use crate::worker::Worker;
+use crate::{current, remote, runtime, stack};
 use std::io;
 use std::panic::Location;
 
@@ -65,7 +65,8 @@ impl Builder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        place(self.origin(Location::caller())?, f)
+        let spawned_at = Location::caller();
+        current::with_coroutine(|worker| place(worker, self.origin(worker, spawned_at)?, f))
     }
 
     /// Starts the coroutine on this worker, as [`spawn_local`](super::spawn_local).
@@ -83,27 +84,29 @@ impl Builder {
         F: FnOnce() -> T + 'static,
         T: 'static,
     {
-        let origin = self.origin(Location::caller())?;
+        let spawned_at = Location::caller();
         current::with_coroutine(|worker| {
+            let origin = self.origin(worker, spawned_at)?;
             let worker = worker.expect("spawn_local was called outside a coroutine");
             runtime::may_spawn(worker)?;
             let boxed: Box<dyn FnOnce() -> T> = Box::new(f);
-            let (record, handle) = make(origin, boxed);
+            let (record, handle) = make(Some(worker), origin, boxed);
             worker.spawn_local(record);
             Ok(LocalJoinHandle::new(handle))
         })
     }
 
-    fn origin(self, spawned_at: &'static Location<'static>) -> io::Result<Origin> {
-        let stack_size = self.stack_size.map_or(Ok(0), size_here)?;
-        Ok(Origin { id: current::fresh_id(), name: self.name, stack_size: stack_size as u32, spawned_at })
+    fn origin(self, worker: Option<&Worker>, spawned_at: &'static Location<'static>) -> io::Result<Origin> {
+        let guard_size = worker.map_or(0, |worker| worker.guard_size);
+        let stack_size = self.stack_size.map_or(Ok(0), |bytes| stack::size_for_guarded(bytes, guard_size))?;
+        Ok(Origin { id: fresh_id(worker), name: self.name, stack_size: stack_size as u32, spawned_at })
     }
 }
 
-/// The size of a stack of the caller's runtime that holds `bytes`.
-fn size_here(bytes: usize) -> io::Result<usize> {
-    let guard_size = current::with_coroutine(|worker| worker.map_or(0, |worker| worker.guard_size));
-    stack::size_for_guarded(bytes, guard_size)
+/// An identity never given before, if possible from those that the worker has in reserve.
+#[inline]
+fn fresh_id(worker: Option<&Worker>) -> u64 {
+    worker.map_or_else(remote::fresh_id, Worker::fresh_id)
 }
 
 /// A coroutine without a name, on a stack of the default size: what `spawn` makes, by the shortest way.
@@ -113,37 +116,41 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    place(Origin { id: current::fresh_id(), name: None, stack_size: 0, spawned_at }, f)
+    current::with_coroutine(|worker| {
+        let origin = Origin { id: fresh_id(worker), name: None, stack_size: 0, spawned_at };
+        place(worker, origin, f)
+    })
 }
 
 #[inline]
-fn place<F, T>(origin: Origin, f: F) -> io::Result<JoinHandle<T>>
+fn place<F, T>(worker: Option<&Worker>, origin: Origin, f: F) -> io::Result<JoinHandle<T>>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
     if size_of::<F>() > LARGEST_MOVED {
         let boxed: Box<dyn FnOnce() -> T + Send> = Box::new(f);
-        queue(make(origin, boxed))
+        queue(worker, make(worker, origin, boxed))
     } else {
-        queue(make(origin, f))
+        queue(worker, make(worker, origin, f))
     }
 }
 
 #[inline]
-fn queue<T>((record, handle): (RecordRef, JoinHandle<T>)) -> io::Result<JoinHandle<T>> {
-    runtime::spawn(record)?;
+fn queue<T>(worker: Option<&Worker>, (record, handle): (RecordRef, JoinHandle<T>)) -> io::Result<JoinHandle<T>> {
+    runtime::spawn(worker, record)?;
     Ok(handle)
 }
 
 /// A record and the handle to it.
 #[inline]
-fn make<F, T>(origin: Origin, f: F) -> (RecordRef, JoinHandle<T>)
+fn make<F, T>(worker: Option<&Worker>, origin: Origin, f: F) -> (RecordRef, JoinHandle<T>)
 where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
-    let (queued, held) = RecordRef::new(origin, Spawned::new(f), current::kept_block).double();
+    let (queued, held) =
+        RecordRef::new(origin, Spawned::new(f), |layout| worker?.blocks.borrow_mut().take(layout)).double();
     // SAFETY: the body is of this type, and there is no other handle.
     (queued, unsafe { JoinHandle::new(held, Output::of::<F, T>()) })
 }

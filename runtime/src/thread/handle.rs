@@ -52,6 +52,24 @@ impl Thread {
         Thread { who: Who::Coroutine(record) }
     }
 
+    /// The coroutine's record, if it is one.
+    #[inline]
+    pub(super) fn record(&self) -> Option<&RecordRef> {
+        match &self.who {
+            Who::Coroutine(record) => Some(record),
+            Who::Os(_) => None,
+        }
+    }
+
+    /// As [`Thread::record`], instead of the handle.
+    #[inline]
+    pub(super) fn into_record(self) -> Option<RecordRef> {
+        match self.who {
+            Who::Coroutine(record) => Some(record),
+            Who::Os(_) => None,
+        }
+    }
+
     /// The caller's own.
     pub(crate) fn current() -> Thread {
         let record =
@@ -103,7 +121,7 @@ impl Thread {
 
 fn unpark_coroutine(record: &RecordRef) {
     current::with_worker(|worker| match worker {
-        Some(worker) if record.lives_on(worker.remote.id) => worker.deliver(record, Event::Unpark),
+        Some(worker) if record.started_on(worker.remote.id) => worker.deliver(record, Event::Unpark),
         _ if record.mail().post_unpark() => current::push_mail(record),
         _ => {}
     });
@@ -111,7 +129,7 @@ fn unpark_coroutine(record: &RecordRef) {
 
 fn cancel_coroutine(record: &RecordRef) {
     current::with_worker(|worker| match worker {
-        Some(worker) if record.lives_on(worker.remote.id) => worker.deliver(record, Event::Cancel),
+        Some(worker) if record.started_on(worker.remote.id) => worker.deliver(record, Event::Cancel),
         _ if record.mail().post_cancel() => current::push_mail(record),
         _ => {}
     });

@@ -8,7 +8,6 @@ use crate::remote::RecordRef;
 use crate::spawned::Output;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
-use std::sync::OnceLock;
 use std::thread;
 
 /// The right to wait for a coroutine and take its result. Dropped, it detaches the coroutine, which runs on.
@@ -21,15 +20,11 @@ use std::thread;
 /// ```
 pub struct JoinHandle<T> {
     /// The coroutine; taken only when dropped.
-    record: ManuallyDrop<RecordRef>,
-    /// What can be done with it.
-    output: &'static Output,
+    thread: ManuallyDrop<Thread>,
+    /// What can be done with it; `None` once the result was taken.
+    output: Option<&'static Output>,
     /// What it gives. A handle may go anywhere: the result's own bounds were asked for at the spawn.
     result: PhantomData<fn() -> T>,
-    /// Made when first asked for.
-    thread: OnceLock<Thread>,
-    /// Whether the result was taken.
-    joined: bool,
 }
 
 impl<T> JoinHandle<T> {
@@ -37,13 +32,8 @@ impl<T> JoinHandle<T> {
     ///
     /// `output` is the table of the record's body, whose closure gives a `T`, and there is no other handle.
     pub(crate) unsafe fn new(record: RecordRef, output: &'static Output) -> JoinHandle<T> {
-        JoinHandle {
-            record: ManuallyDrop::new(record),
-            output,
-            result: PhantomData,
-            thread: OnceLock::new(),
-            joined: false,
-        }
+        let thread = ManuallyDrop::new(Thread::of_coroutine(record));
+        JoinHandle { thread, output: Some(output), result: PhantomData }
     }
 
     /// Waits for the coroutine to end and gives its result.
@@ -61,16 +51,23 @@ impl<T> JoinHandle<T> {
     ///
     /// Panics inside `no_park`, unless the coroutine has ended.
     pub fn join(mut self) -> thread::Result<T> {
+        let (output, record) = self.parts().expect("joined once: it takes the handle");
         // SAFETY: the type is right by the contract of `new`; the caller is the holder, and this is the end of it.
-        let result = unsafe { self.output.wait(&self.record) };
-        self.joined = true;
+        let result = unsafe { output.wait(record) };
+        self.output = None;
         result
+    }
+
+    /// The table and its record, unless the result was taken.
+    #[inline]
+    fn parts(&self) -> Option<(&'static Output, &RecordRef)> {
+        self.output.zip(self.thread.record())
     }
 
     /// Whether the coroutine has ended. Never blocks.
     pub fn is_finished(&self) -> bool {
         // SAFETY: the type is right by the contract of `new`.
-        unsafe { self.output.is_finished(&self.record) }
+        self.parts().is_none_or(|(output, record)| unsafe { output.is_finished(record) })
     }
 
     /// Asks the coroutine to end, and does not wait for it: its next cancellation point (every documented park) unwinds
@@ -94,24 +91,24 @@ impl<T> JoinHandle<T> {
     /// });
     /// ```
     pub fn cancel(&self) {
-        self.thread().cancel();
+        self.thread.cancel();
     }
 
     /// The coroutine itself, to unpark it or to read its name.
     pub fn thread(&self) -> &Thread {
-        self.thread.get_or_init(|| Thread::of_coroutine((*self.record).clone()))
+        &self.thread
     }
 }
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        if !self.joined {
+        if let Some((output, record)) = self.parts() {
             // SAFETY: the type is right by the contract of `new`; the caller is the holder, and this is the end of it.
-            unsafe { self.output.detach(&self.record) };
+            unsafe { output.detach(record) };
         }
         // SAFETY: nobody uses it after this.
-        let record = unsafe { ManuallyDrop::take(&mut self.record) };
-        if let Some(block) = record.release() {
+        let thread = unsafe { ManuallyDrop::take(&mut self.thread) };
+        if let Some(block) = thread.into_record().and_then(RecordRef::release) {
             current::keep_block(block);
         }
     }

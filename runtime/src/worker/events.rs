@@ -3,6 +3,7 @@
 //! Invariant 1: whoever makes a parked slot ready takes it out of its queue and its timer, in the same step.
 
 use super::{Unwinding, Worker};
+use crate::mail::Ticket;
 use crate::poller::Poller;
 use crate::readiness::Interest;
 use crate::remote::{RecordRef, SourceId};
@@ -15,6 +16,19 @@ impl Worker {
         let found = self.slots.borrow_mut().find(record).map(|(index, _)| index);
         if let Some(index) = found {
             self.deliver_at(index, event);
+        }
+    }
+
+    /// Ends the internal wait `ticket` of whoever is in this slot, if it is theirs.
+    #[inline]
+    pub(crate) fn wake(&self, index: u32, ticket: Ticket) {
+        let mut slots = self.slots.borrow_mut();
+        let Some(slot) = slots.get_mut(index) else {
+            return;
+        };
+        if slot.life.deliver(Event::Wake(ticket)) {
+            self.disarm(slot);
+            self.ready.push(index);
         }
     }
 

@@ -25,20 +25,22 @@ impl Worker {
 
     fn start_on(&self, stack: Stack, record: RecordRef, start: Start) {
         let mut slots = self.slots.borrow_mut();
-        let index = slots.next_index();
-        let letters = record.settle(self.remote.id, index);
-        let dropped = letters.cancel || self.fleet.is_stopping();
-        let start = if dropped && matches!(start, Start::Run) { Start::Drop } else { start };
-        let body = record.as_ptr();
-        let extent = stack.extent();
-        // SAFETY: invariant 2: the slot holds a reference for as long as the coroutine can run.
-        let coroutine = Coroutine::new(stack, move || unsafe { RecordRef::run(body, start) });
-        let mut slot = Slot::new(record, extent, coroutine);
-        slot.life.token = letters.unpark;
-        slot.life.cancelled = dropped && CAN_UNWIND;
-        slots.insert(slot);
+        let (index, slot) = slots.insert(|index| {
+            let letters = record.start(self.remote.id, index);
+            let dropped = letters.cancel || self.fleet.is_stopping();
+            let start = if dropped && matches!(start, Start::Run) { Start::Drop } else { start };
+            let body = record.as_ptr();
+            let extent = stack.extent();
+            // SAFETY: invariant 2: the slot holds a reference for as long as the coroutine can run.
+            let coroutine = Coroutine::new(stack, move || unsafe { RecordRef::run(body, start) });
+            let mut slot = Slot::new(record, extent, coroutine);
+            slot.life.token = letters.unpark;
+            slot.life.cancelled = dropped && CAN_UNWIND;
+            slot
+        });
+        let slot = std::ptr::from_mut(slot);
         drop(slots);
-        self.resume(index);
+        self.resume_at(index, slot);
     }
 
     /// No stack: the record waits until one of its size comes back. If none is out, that is in vain: its closure is
@@ -77,7 +79,15 @@ impl Worker {
     /// Gives the thread to a ready coroutine until it suspends or ends.
     #[inline(always)]
     pub(super) fn resume(&self, index: u32) {
-        let slot = self.before_resume(index);
+        let slot = std::ptr::from_mut(&mut self.slots.borrow_mut()[index]);
+        self.resume_at(index, slot);
+    }
+
+    #[inline(always)]
+    fn resume_at(&self, index: u32, slot: *mut Slot) {
+        self.running.set(index);
+        self.running_slot.set(slot);
+        self.budget.set(IO_BUDGET);
         // SAFETY: invariant 1: the slot stays where it is.
         let way_back = unsafe { &raw const (*slot).suspender };
         // SAFETY: invariants 1 and 3: nobody else touches this field meanwhile.
@@ -90,23 +100,13 @@ impl Worker {
         }
     }
 
-    #[inline(always)]
-    fn before_resume(&self, index: u32) -> *mut Slot {
-        let mut slots = self.slots.borrow_mut();
-        let slot = &mut slots[index];
-        self.running.set(index);
-        self.running_slot.set(slot);
-        self.budget.set(IO_BUDGET);
-        self.running_slot.get()
-    }
-
     #[inline(never)]
     fn end(&self, index: u32) {
-        let slot = self.slots.borrow_mut().remove(index);
-        let stack = slot.coroutine.into_stack();
+        let (coroutine, record) = self.slots.borrow_mut().remove(index);
+        let stack = coroutine.into_stack();
         let size = stack.size();
         self.release(stack);
-        if let Some(block) = slot.record.release() {
+        if let Some(block) = record.release() {
             self.blocks.borrow_mut().keep(block);
         }
         if !self.starved.borrow().is_empty() {

@@ -6,6 +6,7 @@
 
 use super::{IO_BUDGET, NOT_RUNNING, Unwinding, Worker};
 use crate::coroutine::stack_mark;
+use crate::mail::Ticket;
 use crate::overflow;
 use crate::slot::{Awaited, Outcome, Shield, Slot, State};
 
@@ -23,6 +24,15 @@ impl Worker {
         // SAFETY: a coroutine runs, so the slot that `resume` found is still there (`lives.rs`, invariant 1), and whoever runs
         // uses no other reference to it while `f` runs: `f` touches nothing but the slot.
         f(unsafe { &mut *self.running_slot.get() })
+    }
+
+    /// Begins an internal wait of the running coroutine: who and which.
+    #[inline]
+    pub(crate) fn begin_wait(&self) -> (u32, Ticket) {
+        let ticket = self.last_ticket.get().next();
+        self.last_ticket.set(ticket);
+        self.with_running(|slot| slot.life.begin_wait(ticket));
+        (self.running.get(), ticket)
     }
 
     /// What the fault handler asks: whether `address` is in the running coroutine's guard, which is then reported.
