@@ -1,0 +1,92 @@
+//! How fast does one connection carry 1 GiB over loopback, written 64 KiB at a time?
+//!
+//! One side writes, the other reads until the end, each on a thread of its own: a worker with one coroutine, or a thread of
+//! std that blocks. What one worker does with both sides is there for scale: it has half the processor.
+//!
+//! Excluded: the start of threads and runtimes, and making the connection.
+
+use criterion::{Criterion, SamplingMode, Throughput};
+use std::io::{Read, Write};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Bytes carried.
+const TOTAL: usize = 1 << 30;
+
+/// Bytes of one write, and of the reader's buffer.
+const CHUNK: usize = 64 << 10;
+
+fn main() {
+    let mut criterion = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(10))
+        .without_plots()
+        .configure_from_args();
+    let mut group = criterion.benchmark_group("1 GiB one way, 64 KiB writes");
+    group.sampling_mode(SamplingMode::Flat).throughput(Throughput::Bytes(TOTAL as u64));
+    let programs: [(&str, fn() -> Duration); 3] =
+        [("dormouse", two_workers), ("std threads", std_threads), ("dormouse, one worker", one_worker)];
+    for (name, program) in programs {
+        group.bench_function(name, |bencher| bencher.iter_custom(|iters| (0..iters).map(|_| program()).sum()));
+    }
+    group.finish();
+    criterion.final_summary();
+}
+
+/// Writes all, and says when it began.
+fn write(mut stream: impl Write) -> Instant {
+    let chunk = vec![7; CHUNK];
+    let begin = Instant::now();
+    for _ in 0..TOTAL / CHUNK {
+        stream.write_all(&chunk).unwrap();
+    }
+    begin
+}
+
+/// Reads to the end, and says when that came.
+fn read(mut stream: impl Read) -> Instant {
+    let (mut chunk, mut total) = (vec![0; CHUNK], 0);
+    loop {
+        match stream.read(&mut chunk).unwrap() {
+            0 => break,
+            count => total += count,
+        }
+    }
+    assert_eq!(total, TOTAL);
+    Instant::now()
+}
+
+fn std_threads() -> Duration {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let reader = thread::spawn(move || read(listener.accept().unwrap().0));
+    let begin = write(std::net::TcpStream::connect(addr).unwrap());
+    reader.join().unwrap() - begin
+}
+
+/// A runtime of one worker for each side.
+fn two_workers() -> Duration {
+    let (addr, known) = channel();
+    let reader = thread::spawn(move || {
+        dormouse::run(|| {
+            let listener = dormouse::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            addr.send(listener.local_addr().unwrap()).unwrap();
+            read(listener.accept().unwrap().0)
+        })
+    });
+    let addr = known.recv().unwrap();
+    let begin = dormouse::run(|| write(dormouse::net::TcpStream::connect(addr).unwrap()));
+    reader.join().unwrap() - begin
+}
+
+fn one_worker() -> Duration {
+    dormouse::run(|| {
+        let listener = dormouse::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let reader = dormouse::spawn(move || read(listener.accept().unwrap().0));
+        let begin = write(dormouse::net::TcpStream::connect(addr).unwrap());
+        reader.join().unwrap() - begin
+    })
+}
