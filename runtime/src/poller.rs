@@ -8,13 +8,16 @@
 //! since then the socket object still holds the descriptor open.
 //! Invariant 3: an acceptor is registered exactly while somebody here waits for it. EXCLUSIVE wakes one worker for a
 //! connection; one that nobody here would take would strand. Whoever leaves passes on what is there.
+//! Invariant 4: a stream is registered at its first wait and stays so. It is watched for writing from the first wait to
+//! write on, not before: a datagram or Unix socket becomes writable, with an edge each time, whenever its peer has taken
+//! something, which is nothing to who only reads.
 
 use crate::once_arc::OnceArc;
 use crate::prefetch::prefetch;
 use crate::readiness::{Interest, Links, Readiness};
 use crate::remote::{Message, NOTIFY_TOKEN, Remote, SourceId};
 use crate::source::{Kind, Registration, Registrations};
-use crate::sys::epoll::{self, Event, NO_EVENT};
+use crate::sys::epoll::{self, Epoll, Event, NO_EVENT};
 use crate::sys::poll;
 use crate::sys::timerfd::TimerFd;
 use slab::Slab;
@@ -42,8 +45,31 @@ struct Watched {
     fd: RawFd,
     /// Stream or acceptor.
     kind: Kind,
-    /// Whether an acceptor is registered now (invariant 3).
-    armed: bool,
+    /// What it is registered for now (invariants 3 and 4); 0 if it is not.
+    events: u32,
+}
+
+impl Watched {
+    /// Registers for `events`, or for more than before.
+    #[cold]
+    fn arm(&mut self, epoll: &Epoll, events: u32) -> io::Result<()> {
+        let token = u64::from(self.id.to_bits());
+        match self.events {
+            0 => epoll.add(self.fd, events, token)?,
+            _ => epoll.modify(self.fd, events, token)?,
+        }
+        self.events = events;
+        Ok(())
+    }
+}
+
+/// What whoever waits with this interest needs the source to be registered for.
+fn events_for(interest: Interest) -> u32 {
+    match interest {
+        Interest::Read => epoll::IN | epoll::RDHUP | epoll::PRI | epoll::ET,
+        Interest::Write => epoll::IN | epoll::OUT | epoll::RDHUP | epoll::PRI | epoll::ET,
+        Interest::Accept => epoll::IN | epoll::EXCLUSIVE,
+    }
 }
 
 /// What ended a look at the poller, beside the sources.
@@ -167,10 +193,6 @@ impl Poller {
             return Err(io::Error::other("a worker watches four million sources at the most"));
         }
         let id = SourceId::new(entry.key(), self.next_generation);
-        if kind == Kind::Stream {
-            let interest = epoll::IN | epoll::OUT | epoll::RDHUP | epoll::PRI | epoll::ET;
-            self.remote.epoll.add(fd.as_raw_fd(), interest, u64::from(id.to_bits()))?;
-        }
         self.next_generation = (self.next_generation + 1) % SourceId::GENERATIONS;
         entry.insert(Watched {
             readiness: Readiness::new(),
@@ -178,7 +200,7 @@ impl Poller {
             id,
             fd: fd.as_raw_fd(),
             kind,
-            armed: false,
+            events: 0,
         });
         Ok(id)
     }
@@ -218,10 +240,9 @@ impl Poller {
             let message = "a descriptor is waited for either to accept, or to read and write";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        if watched.kind == Kind::Acceptor && !watched.armed {
-            let events = epoll::IN | epoll::EXCLUSIVE;
-            self.remote.epoll.add(watched.fd, events, u64::from(id.to_bits()))?;
-            watched.armed = true;
+        let wanted = watched.events | events_for(interest);
+        if watched.events != wanted {
+            watched.arm(&self.remote.epoll, wanted)?;
         }
         watched.readiness.clear(interest);
         watched.readiness.enqueue(links, interest, slot, front);
@@ -263,10 +284,10 @@ impl Poller {
     /// Invariant 3. A level-triggered acceptor with waiters left needs nothing: epoll reports it again.
     fn disarm_if_unwatched(&mut self, index: usize) {
         let watched = &mut self.sources[index];
-        if watched.kind == Kind::Stream || !watched.armed || !watched.readiness.is_unwatched() {
+        if watched.kind == Kind::Stream || watched.events == 0 || !watched.readiness.is_unwatched() {
             return;
         }
-        watched.armed = false;
+        watched.events = 0;
         let list = watched.shared.lock();
         if list.find(self.remote.id).is_none() {
             return;
@@ -355,6 +376,37 @@ mod tests {
             woken.push(slot)
         });
         assert_eq!(woken, [1]);
+    }
+
+    /// Looks once; gives whom that woke.
+    fn looked(poller: &mut Poller, links: &RefCell<Vec<Link>>) -> Vec<u32> {
+        let mut woken = Vec::new();
+        poller.look(Some(Duration::ZERO), links, |_, slot| woken.push(slot)).unwrap();
+        woken
+    }
+
+    #[test]
+    fn who_only_reads_is_not_told_of_room_to_write_and_who_writes_is() {
+        let mut poller = Poller::new(Remote::open().unwrap()).unwrap();
+        let (ours, theirs) = std::os::unix::net::UnixDatagram::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let mut links = vec![Link::NONE; 4];
+        let shared = OnceArc::new();
+        let id = poller.register(&shared, Kind::Stream, ours.as_fd()).unwrap();
+        poller.enqueue(&mut links, id, Interest::Read, 0, false).unwrap();
+        ours.send(b"x").unwrap();
+        theirs.recv(&mut [0]).unwrap();
+        let mut events = [NO_EVENT; 4];
+        assert!(poller.remote.epoll.wait(&mut events, Some(Duration::ZERO)).unwrap().is_empty());
+
+        while ours.send(b"x").is_ok() {}
+        poller.enqueue(&mut links, id, Interest::Write, 1, false).unwrap();
+        let links = RefCell::new(links);
+        assert!(looked(&mut poller, &links).is_empty(), "still full");
+        while theirs.set_nonblocking(true).and_then(|()| theirs.recv(&mut [0])).is_ok() {}
+        assert_eq!(looked(&mut poller, &links), [1]);
+        theirs.send(b"x").unwrap();
+        assert_eq!(looked(&mut poller, &links), [0]);
     }
 
     #[test]

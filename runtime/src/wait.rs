@@ -9,14 +9,17 @@ use crate::os_thread::Parked;
 use crate::park;
 use crate::remote::{Message, Remote, SourceId};
 use crate::source::{Kind, Registration, Registrations};
-use crate::sys::poll;
+use crate::sys::poll::{self, Shown};
 use crate::worker::Worker;
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use crate::readiness::Interest;
+
+/// How long a plain thread pauses between attempts where poll(2) shows an error that no attempt clears.
+const TROUBLE_PAUSE: Duration = Duration::from_millis(1);
 
 /// One socket object's registrations with the pollers of the workers that wait for it. Allocates at the first park.
 ///
@@ -58,8 +61,8 @@ pub struct Source {
 }
 
 impl Source {
-    /// For a descriptor nobody has waited for yet. One that data moves through is registered once per worker, in both
-    /// directions and edge-triggered; for a listening one see [`Interest::Accept`].
+    /// For a descriptor nobody has waited for yet. One that data moves through is registered once per worker, edge-triggered,
+    /// and watched for writing from the first wait to write on; for a listening one see [`Interest::Accept`].
     pub const fn new() -> Source {
         Source { registrations: OnceArc::new() }
     }
@@ -124,7 +127,7 @@ impl Source {
         let had_turn = vain.as_ref().is_some_and(|turn| turn.at.is_some());
         let turn = current::with_coroutine(|worker| match worker {
             Some(worker) => self.park(worker, fd, interest, deadline, had_turn),
-            None => wait_on_thread(fd, interest, deadline),
+            None => wait_on_thread(fd, interest, deadline, vain.is_some()),
         })?;
         // Where the wait failed or threw, the old turn is passed on by its Drop; here the new one takes its place.
         vain.into_iter().for_each(Turn::forget);
@@ -208,7 +211,12 @@ impl Default for Source {
     }
 }
 
-fn wait_on_thread<'a>(fd: BorrowedFd<'_>, interest: Interest, deadline: Option<Instant>) -> io::Result<Turn<'a>> {
+fn wait_on_thread<'a>(
+    fd: BorrowedFd<'_>,
+    interest: Interest,
+    deadline: Option<Instant>,
+    in_vain: bool,
+) -> io::Result<Turn<'a>> {
     let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
     if left.is_some_and(|left| left.is_zero()) {
         return Err(timed_out());
@@ -217,7 +225,11 @@ fn wait_on_thread<'a>(fd: BorrowedFd<'_>, interest: Interest, deadline: Option<I
         Interest::Read | Interest::Accept => poll::READ,
         Interest::Write => poll::WRITE,
     };
-    poll::wait(fd, events, left)?;
+    let shown = poll::wait(fd, events, left)?;
+    if shown == Shown::Trouble && in_vain {
+        // The last attempt did not clear it, and poll(2) will go on to show it.
+        std::thread::sleep(left.map_or(TROUBLE_PAUSE, |left| left.min(TROUBLE_PAUSE)));
+    }
     Ok(Turn::of_thread())
 }
 
@@ -266,5 +278,48 @@ impl Drop for Turn<'_> {
                 }
             });
         }
+    }
+}
+
+#[cfg(all(test, not(dormouse_loom)))]
+mod tests {
+    use super::*;
+    use std::io::ErrorKind;
+    use std::os::fd::AsFd;
+
+    /// How often a plain thread tries in vain within 50 ms.
+    fn vain_tries(fd: BorrowedFd<'_>) -> u32 {
+        let (source, mut turn, mut tries) = (Source::new(), None, 0);
+        let deadline = Some(Instant::now() + Duration::from_millis(50));
+        loop {
+            match source.wait(fd, Interest::Read, deadline, turn.take()) {
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::TimedOut);
+                    return tries;
+                }
+                some => turn = some.ok(),
+            }
+            tries += 1;
+        }
+    }
+
+    #[test]
+    fn a_thread_does_not_spin_on_urgent_data() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (theirs, _) = listener.accept().unwrap();
+        poll::send_urgent(&theirs);
+        assert!(vain_tries(ours.as_fd()) <= 2);
+    }
+
+    #[test]
+    fn a_thread_does_not_spin_on_an_error_queue() {
+        let ours = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        poll::queue_errors(&ours);
+        let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        ours.send_to(b"x", nobody).unwrap();
+        // The error itself, once.
+        assert!(ours.recv(&mut [0]).is_err());
+        assert!(vain_tries(ours.as_fd()) <= 55);
     }
 }

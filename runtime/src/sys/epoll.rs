@@ -71,6 +71,14 @@ impl Epoll {
         Ok(())
     }
 
+    /// Changes what a registered `fd` is watched for; what is ready then is reported, as after an edge.
+    pub(crate) fn modify(&self, fd: RawFd, events: u32, token: u64) -> io::Result<()> {
+        let mut event = Event { events, u64: token };
+        // SAFETY: `event` outlives the call, which only reads it.
+        cvt(unsafe { libc::epoll_ctl(self.fd.as_raw_fd(), libc::EPOLL_CTL_MOD, fd, &raw mut event) })?;
+        Ok(())
+    }
+
     /// Ends the registration of `fd`, which the caller knows to be open still; one that is not registered is no error.
     pub(crate) fn delete(&self, fd: RawFd) {
         let mut unused = NO_EVENT;
