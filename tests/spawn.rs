@@ -327,3 +327,47 @@ fn one_that_comes_too_late_drops_its_closure() {
         assert_eq!(Arc::strong_count(&shared), 1);
     });
 }
+
+/// Each that starts spawns the next, so that there is always one of its kind to start.
+#[test]
+fn an_endless_chain_of_spawns_keeps_nobody_elses_from_starting() {
+    static STOP: AtomicUsize = AtomicUsize::new(0);
+
+    fn link() {
+        if STOP.load(SeqCst) == 0 {
+            spawn(link);
+        }
+    }
+
+    let ended = child("an_endless_chain_of_spawns_keeps_nobody_elses_from_starting", 20, || {
+        (0..8).for_each(|_| drop(spawn(link)));
+        for n in 0..100 {
+            assert_eq!(spawn(move || n).join().unwrap(), n);
+        }
+        STOP.store(1, SeqCst);
+    });
+    ended.succeeded();
+}
+
+#[test]
+fn an_endless_chain_of_local_spawns_keeps_no_other_from_starting() {
+    fn link(stop: Rc<Cell<bool>>) {
+        if !stop.get() {
+            spawn_local(move || link(stop));
+        }
+    }
+
+    for workers in [1, 2] {
+        bounded(10, move || {
+            let body = || {
+                let stop = Rc::new(Cell::new(false));
+                link(Rc::clone(&stop));
+                for n in 0..100 {
+                    assert_eq!(spawn(move || n).join().unwrap(), n);
+                }
+                stop.set(true);
+            };
+            Builder::new().workers(workers).run(body).unwrap();
+        });
+    }
+}

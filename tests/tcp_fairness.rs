@@ -12,6 +12,32 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tcp_support::*;
 
+/// Short coroutines, one after the other, are run without a look at the poller in between, but not many.
+#[test]
+fn spawns_and_joins_do_not_keep_the_worker_from_the_poller() {
+    run_with(1, || {
+        let (ours, mut peer) = pair();
+        let arrived = Rc::new(Cell::new(false));
+        let reader = {
+            let arrived = Rc::clone(&arrived);
+            spawn_local(move || {
+                (&ours).read_exact(&mut [0]).unwrap();
+                arrived.set(true);
+            })
+        };
+        let round = || spawn_local(|| ()).join().unwrap();
+        (0..10_000).for_each(|_| round());
+        peer.write_all(&[0]).unwrap();
+        let mut rounds = 0;
+        while !arrived.get() {
+            round();
+            rounds += 1;
+        }
+        reader.join().unwrap();
+        assert!(rounds <= 6, "seen after {rounds} rounds");
+    });
+}
+
 #[test]
 fn reads_that_never_wait_let_others_run() {
     const BYTES: usize = 6400;

@@ -55,6 +55,7 @@ impl Coroutine {
     ///
     /// Panics if it is not finished.
     pub(crate) fn into_stack(mut self) -> Stack {
+        assert!(self.inner.done(), "a coroutine that has not finished keeps its stack");
         // SAFETY: `self` is consumed, so nobody uses `inner` again.
         let inner = unsafe { ManuallyDrop::take(&mut self.inner) };
         inner.into_stack()

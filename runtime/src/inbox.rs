@@ -237,7 +237,7 @@ mod models {
         });
     }
 
-    fn letters_race(settled: bool) {
+    fn letters_race(settled: bool, looks_early: bool) {
         let shared = Arc::new((Mail::new(), Inbox::<()>::new()));
         if settled {
             shared.0.settle();
@@ -252,6 +252,10 @@ mod models {
         };
         let (mail, inbox) = &*shared;
         let unparker = post(Mail::post_unpark);
+        if looks_early {
+            // Mail of one that has not started is left where it is.
+            inbox.take(&mut Vec::new());
+        }
         let mut found = mail.start();
         let canceller = post(Mail::post_cancel);
         while !(found.unpark && found.cancel) {
@@ -275,12 +279,18 @@ mod models {
     /// owed by exactly one poster.
     #[test]
     fn no_letter_is_lost() {
-        loom::model(|| letters_race(false));
+        loom::model(|| letters_race(false, false));
     }
 
     /// The same where the home is known from the spawn on.
     #[test]
     fn no_letter_to_one_that_has_a_home_is_lost() {
-        loom::model(|| letters_race(true));
+        loom::model(|| letters_race(true, false));
+    }
+
+    /// The same, and what the inbox brings before the start is ignored.
+    #[test]
+    fn no_letter_that_comes_before_the_start_is_lost() {
+        loom::model(|| letters_race(true, true));
     }
 }

@@ -15,6 +15,7 @@
 //! Invariant 1: the waiter is there while the word says `WAITING`. It belongs to the holder, who may take it back by leaving
 //! that state; whoever makes `DONE` of `WAITING` has it instead.
 //! Invariant 2: the result is written before `finish` and read after the word was seen `DONE`.
+//! Invariant 3: the holder is one thread at a time, and one call at a time.
 
 #![allow(unsafe_code)]
 
@@ -87,13 +88,18 @@ impl<W> JoinWord<W> {
         self.word.load(Ordering::Acquire) == DONE
     }
 
-    /// Holder only: leaves a waiter to be woken, in place of an earlier one; `false` if the result is there already.
+    /// Leaves a waiter to be woken, in place of an earlier one; `false` if the result is there already.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the holder (invariant 3).
     #[inline]
-    pub(crate) fn leave(&self, waiter: W) -> bool {
+    pub(crate) unsafe fn leave(&self, waiter: W) -> bool {
         // ORDERING: Acquire pairs with the Release half of `finish`: the result is the caller's to read after a `false`.
         match self.word.load(Ordering::Acquire) {
             DONE => return false,
-            WAITING if !self.withdraw() => return false,
+            // SAFETY: the caller's word.
+            WAITING if !unsafe { self.withdraw() } => return false,
             _ => {}
         }
         // SAFETY: the word said `PENDING`, since when only the holder can have said `WAITING`: the cell is the holder's.
@@ -108,8 +114,12 @@ impl<W> JoinWord<W> {
     }
 
     /// Takes the waiter back and drops it; `false` if the runner has it.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the holder (invariant 3).
     #[cold]
-    fn withdraw(&self) -> bool {
+    unsafe fn withdraw(&self) -> bool {
         // ORDERING: Acquire pairs with the Release half of `finish`, if that came first; nothing is published.
         let back = self.word.compare_exchange(WAITING, PENDING, Ordering::Acquire, Ordering::Acquire).is_ok();
         if back {
@@ -119,8 +129,12 @@ impl<W> JoinWord<W> {
         back
     }
 
-    /// Holder only, last: nobody will look. `true` if the result is there already, and the holder's to drop.
-    pub(crate) fn detach(&self) -> bool {
+    /// Last: nobody will look. `true` if the result is there already, and the holder's to drop.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the holder (invariant 3).
+    pub(crate) unsafe fn detach(&self) -> bool {
         // ORDERING: Acquire pairs with the Release half of `finish`; Release lets `finish` see what came before.
         let put =
             self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| (word != DONE).then_some(DETACHED));
@@ -142,8 +156,25 @@ impl<W> Drop for JoinWord<W> {
     }
 }
 
+/// The holder's calls, for tests in which whoever calls is the holder.
+#[cfg(test)]
+mod as_holder {
+    use super::JoinWord;
+
+    pub(super) fn leave<W>(word: &JoinWord<W>, waiter: W) -> bool {
+        // SAFETY: each test has one holder.
+        unsafe { word.leave(waiter) }
+    }
+
+    pub(super) fn detach<W>(word: &JoinWord<W>) -> bool {
+        // SAFETY: each test has one holder.
+        unsafe { word.detach() }
+    }
+}
+
 #[cfg(all(test, not(dormouse_loom)))]
 mod tests {
+    use super::as_holder::{detach, leave};
     use super::*;
     use std::sync::Arc;
 
@@ -151,10 +182,10 @@ mod tests {
     fn whoever_comes_second_has_the_result() {
         let finished_first = JoinWord::<u64>::new();
         assert!(matches!(finished_first.finish(), Finished::Held));
-        assert!(finished_first.is_done() && finished_first.detach());
-        assert!(!finished_first.leave(1));
+        assert!(finished_first.is_done() && detach(&finished_first));
+        assert!(!leave(&finished_first, 1));
         let detached_first = JoinWord::<u64>::new();
-        assert!(!detached_first.detach());
+        assert!(!detach(&detached_first));
         assert!(matches!(detached_first.finish(), Finished::Detached));
     }
 
@@ -162,12 +193,12 @@ mod tests {
     fn the_last_waiter_is_woken_and_none_is_leaked() {
         let (first, second) = (Arc::new(1), Arc::new(2));
         let word = JoinWord::new();
-        assert!(word.leave(Arc::clone(&first)));
-        assert!(word.leave(Arc::clone(&second)));
+        assert!(leave(&word, Arc::clone(&first)));
+        assert!(leave(&word, Arc::clone(&second)));
         assert_eq!(Arc::strong_count(&first), 1);
         assert!(matches!(word.finish(), Finished::Awaited(waiter) if *waiter == 2));
         let abandoned = JoinWord::new();
-        abandoned.leave(Arc::clone(&second));
+        leave(&abandoned, Arc::clone(&second));
         drop(abandoned);
         assert_eq!(Arc::strong_count(&second), 1);
     }
@@ -175,6 +206,7 @@ mod tests {
 
 #[cfg(all(test, dormouse_loom))]
 mod models {
+    use super::as_holder::{detach, leave};
     use super::*;
     use loom::cell::Cell;
     use loom::sync::{Arc, Notify};
@@ -192,7 +224,7 @@ mod models {
                 }
             });
             let wake = Arc::new(Notify::new());
-            if !shared.0.is_done() && shared.0.leave(Arc::clone(&wake)) {
+            if !shared.0.is_done() && leave(&shared.0, Arc::clone(&wake)) {
                 wake.wait();
             }
             while !shared.0.is_done() {
@@ -216,7 +248,7 @@ mod models {
                 }
             });
             let (stale, wake) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-            if shared.leave(Arc::clone(&stale)) && shared.leave(Arc::clone(&wake)) {
+            if leave(&shared, Arc::clone(&stale)) && leave(&shared, Arc::clone(&wake)) {
                 wake.wait();
             }
             while !shared.is_done() {
@@ -224,6 +256,31 @@ mod models {
             }
             thread.join().unwrap();
         });
+    }
+
+    /// Whatever the holder does, each waiter is dropped once and one of the two has the result.
+    #[test]
+    fn every_waiter_is_dropped_and_the_result_has_one_owner() {
+        for leaves in 0..3 {
+            loom::model(move || {
+                let shared = Arc::new((JoinWord::<std::sync::Arc<()>>::new(), Cell::new(0)));
+                let runner = Arc::clone(&shared);
+                let thread = loom::thread::spawn(move || match runner.0.finish() {
+                    Finished::Detached => runner.1.set(runner.1.get() + 1),
+                    Finished::Awaited(waiter) => drop(waiter),
+                    Finished::Held => {}
+                });
+                let waiter = std::sync::Arc::new(());
+                for _ in 0..leaves {
+                    leave(&shared.0, std::sync::Arc::clone(&waiter));
+                }
+                if detach(&shared.0) {
+                    shared.1.set(shared.1.get() + 1);
+                }
+                thread.join().unwrap();
+                assert_eq!((shared.1.get(), std::sync::Arc::strong_count(&waiter)), (1, 1));
+            });
+        }
     }
 
     /// Exactly one of the two drops the result of a detached coroutine.
@@ -238,7 +295,7 @@ mod models {
                     runner.1.set(runner.1.get() - 1);
                 }
             });
-            if shared.0.detach() {
+            if detach(&shared.0) {
                 shared.1.set(shared.1.get() - 1);
             }
             thread.join().unwrap();

@@ -21,8 +21,9 @@ const UNPARK: u32 = 1 << 1;
 const CANCEL: u32 = 1 << 2;
 const HOMED: u32 = 1 << 3;
 
-/// Names one wait of one party; a later wait has a later ticket. They come round after 2^32 waits; a waiter forgotten for
-/// that long could then end one wait for no reason, which every caller is ready for.
+/// Names one wait of one plain thread, or of one worker's coroutines; a later wait has a later ticket. They come round after
+/// 2^32 waits (2^31 of a thread); a waiter forgotten for that long could then end one wait for no reason, which every
+/// caller is ready for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ticket(pub(crate) u32);
 

@@ -4,8 +4,8 @@
 //! larger pieces than it was written in waits for the cache, a tenth of a spawn. Here each field is written once, where it
 //! stays, and only what is needed at the end is read.
 //!
-//! Freed places are reused, so an index alone names a coroutine only while it is known to live; messages of other threads
-//! are checked against the record.
+//! Freed places are reused, so an index alone names a coroutine only while it is known to live; what comes from elsewhere is
+//! checked against the record, or against the ticket of the wait that it ends.
 //!
 //! Invariant 1: the free places are linked from `free` on, each once; the last names one past the end.
 

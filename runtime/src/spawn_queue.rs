@@ -9,7 +9,7 @@
 use crate::atomic::{AtomicU32, Ordering};
 use crate::remote::{RecordRef, Remote, WorkerId};
 use crossbeam_deque::Worker as Deque;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,11 +87,19 @@ pub(crate) struct SpawnQueue {
     shared: Deque<RecordRef>,
     /// Spawned here by `spawn_local`, for this worker only (invariant 2).
     local: RefCell<VecDeque<RecordRef>>,
+    /// Which of the three queues, the injector included, is favoured next.
+    turn: Cell<u8>,
+}
+
+/// The oldest of what others gave to this worker.
+#[inline]
+fn pop_injected(own: &Remote) -> Option<RecordRef> {
+    if own.has_injected() { own.pop_injected() } else { None }
 }
 
 impl SpawnQueue {
     pub(crate) fn new() -> SpawnQueue {
-        SpawnQueue { shared: Deque::new_fifo(), local: RefCell::new(VecDeque::new()) }
+        SpawnQueue { shared: Deque::new_fifo(), local: RefCell::new(VecDeque::new()), turn: Cell::new(0) }
     }
 
     pub(crate) fn push(&self, record: RecordRef) {
@@ -103,9 +111,28 @@ impl SpawnQueue {
     }
 
     /// The next to start: local ones, then this worker's, then what others gave it.
+    #[inline]
     pub(crate) fn pop(&self, own: &Remote) -> Option<RecordRef> {
-        let local = self.local.borrow_mut().pop_front();
-        local.or_else(|| self.shared.pop()).or_else(|| own.has_injected().then(|| own.pop_injected())?)
+        self.pop_local().or_else(|| self.shared.pop()).or_else(|| pop_injected(own))
+    }
+
+    /// The first to start in a turn: each time from the next of the three queues, if it has one, so that coroutines which
+    /// spawn others without end keep none of them waiting for ever.
+    #[inline]
+    pub(crate) fn pop_fairly(&self, own: &Remote) -> Option<RecordRef> {
+        let turn = self.turn.get();
+        self.turn.set((turn + 1) % 3);
+        let favoured = match turn {
+            0 => pop_injected(own),
+            1 => self.shared.pop(),
+            _ => None,
+        };
+        favoured.or_else(|| self.pop(own))
+    }
+
+    #[inline]
+    fn pop_local(&self) -> Option<RecordRef> {
+        self.local.borrow_mut().pop_front()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -178,7 +178,8 @@ impl<F: FnOnce() -> T, T> Spawned<F, T> {
     pub(crate) fn wait(&self) -> thread::Result<T> {
         while !self.join.is_done() {
             let wait = Wait::begin();
-            if self.join.leave(wait.waiter()) {
+            // SAFETY: the holder calls this.
+            if unsafe { self.join.leave(wait.waiter()) } {
                 wait.park(None, Point::Cancellable);
             }
         }
@@ -196,7 +197,8 @@ impl<F: FnOnce() -> T, T> Spawned<F, T> {
 
     /// The handle is dropped without a result.
     fn detach(&self) {
-        if self.join.detach() {
+        // SAFETY: the holder calls this.
+        if unsafe { self.join.detach() } {
             // SAFETY: invariant 1; it is done, and the holder is the caller.
             drop_result(unsafe { self.take() });
         }

@@ -40,6 +40,10 @@ const IO_BUDGET: u32 = 64;
 /// Surplus stacks given back per turn, at most.
 const GIVE_BACK_BATCH: usize = 32;
 
+/// Rounds of running, starting and reading between two looks, at most. A look costs a fifth of a spawn and its join, which are
+/// a round; the more rounds, the later timers and poller are when coroutines that were short turn long.
+const ROUNDS: u32 = 4;
+
 /// Turns between two looks at a poller without sources, while there is something to run.
 const BLIND_TURNS: u32 = 32;
 
@@ -216,9 +220,9 @@ impl Worker {
         }
     }
 
-    /// Runs, starts and reads what there is until a look is due; one round of it unless resumes are short.
+    /// Runs, starts and reads what there is until a look is due: one round of it, or a few while resumes are short.
     fn run_turn(&self) {
-        loop {
+        for _ in 0..ROUNDS {
             let due = self.run_ready();
             if self.start_spawned() || due || !self.pace.is_brisk() || !self.has_work() {
                 return;
@@ -270,11 +274,13 @@ impl Worker {
 
     /// Starts what was spawned, until a look is due (`true`); at least one, so that a full ready queue starves no newcomer.
     fn start_spawned(&self) -> bool {
-        while let Some(record) = self.spawns.pop(&self.remote) {
+        let mut next = self.spawns.pop_fairly(&self.remote);
+        while let Some(record) = next {
             self.start(record);
             if self.ran(1) {
                 return true;
             }
+            next = self.spawns.pop(&self.remote);
         }
         false
     }
