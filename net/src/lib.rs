@@ -1,4 +1,5 @@
-//! Blocking-style sockets for `dormouse` coroutines, with the names, signatures and behaviour of [`std::net`].
+//! Blocking-style sockets for `dormouse` coroutines, with the names, signatures and behaviour of [`std::net`] and
+//! [`std::os::unix::net`].
 //!
 //! From a coroutine, a call that would block parks the coroutine and leaves its worker to others; from a plain OS
 //! thread it blocks the thread, as std's would.
@@ -11,18 +12,25 @@
 //! socket.rs       the owned fd and THE retry loop: try, on EWOULDBLOCK wait, retry
 //! resolve.rs      from what names a peer to the addresses that are tried in turn
 //! tcp/            TcpListener, TcpStream
+//! udp/            UdpSocket
+//! unix/           UnixListener, UnixStream, UnixDatagram, ancillary data
+//! os.rs           the paths under which std has what is not in std::net
 //! ```
 
 #![deny(unsafe_code)]
 
 mod description;
+pub mod os;
 mod resolve;
 mod socket;
 mod sys;
 mod tcp;
+mod udp;
+mod unix;
 
 pub use std::net::{
     AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs,
 };
 
 pub use tcp::{Incoming, IntoIncoming, TcpListener, TcpStream};
+pub use udp::UdpSocket;

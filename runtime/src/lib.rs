@@ -30,6 +30,7 @@
 #![cfg_attr(dormouse_loom, allow(dead_code, unused_imports))]
 
 mod atomic;
+mod blocking;
 pub mod budget;
 mod builder;
 mod cancel;
