@@ -10,6 +10,7 @@
 //! sys/            socket system calls; the only room that knows libc and socket2
 //! description.rs  mode and timeouts of one open description, shared by its socket objects
 //! socket.rs       the owned fd and THE retry loop: try, on EWOULDBLOCK wait, retry
+//! acceptor.rs     accepting, and what happens when descriptors run out
 //! resolve.rs      from what names a peer to the addresses that are tried in turn
 //! tcp/            TcpListener, TcpStream
 //! udp/            UdpSocket
@@ -19,6 +20,7 @@
 
 #![deny(unsafe_code)]
 
+mod acceptor;
 mod description;
 pub mod os;
 mod resolve;

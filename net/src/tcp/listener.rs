@@ -5,25 +5,15 @@ use std::io;
 use std::iter::FusedIterator;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
-
-use dormouse_runtime::thread;
-use dormouse_runtime::wait::Interest;
 
 use super::TcpStream;
+use crate::acceptor::Acceptor;
 use crate::resolve;
 use crate::socket::Socket;
-use crate::sys::{connection, errno, option};
+use crate::sys::{connection, option};
 
 /// The longest queue of connections that wait to be accepted; the kernel lowers it to net.core.somaxconn.
 const BACKLOG: i32 = 4096;
-
-/// The pause before the first error for want of descriptors or memory is returned; each further one doubles it.
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-
-/// The longest such pause.
-const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// A TCP socket server, listening for connections, like [`std::net::TcpListener`].
 ///
@@ -46,9 +36,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// ```
 pub struct TcpListener {
     /// The socket, which we keep O_NONBLOCK.
-    socket: Socket,
-    /// Accepts in a row that failed for want of descriptors or memory.
-    exhausted: AtomicU32,
+    acceptor: Acceptor,
 }
 
 impl TcpListener {
@@ -79,15 +67,15 @@ impl TcpListener {
     }
 
     pub(super) fn from_socket(socket: Socket) -> TcpListener {
-        TcpListener { socket, exhausted: AtomicU32::new(0) }
+        TcpListener { acceptor: Acceptor::new(socket) }
     }
 
     pub(super) fn socket(&self) -> &Socket {
-        &self.socket
+        self.acceptor.socket()
     }
 
     pub(super) fn into_socket(self) -> Socket {
-        self.socket
+        self.acceptor.into_socket()
     }
 
     /// Returns the local address of this listener.
@@ -96,7 +84,7 @@ impl TcpListener {
     ///
     /// Whatever getsockname(2) reports.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        connection::local_addr(self.socket.fd())
+        connection::local_addr(self.socket().fd())
     }
 
     /// Creates another handle to the same listening socket, with the same mode.
@@ -105,7 +93,7 @@ impl TcpListener {
     ///
     /// When there is no descriptor left.
     pub fn try_clone(&self) -> io::Result<TcpListener> {
-        self.socket.try_clone().map(TcpListener::from_socket)
+        Ok(TcpListener { acceptor: self.acceptor.try_clone()? })
     }
 
     /// Accepts a new connection, and returns it with the address of its peer.
@@ -138,43 +126,8 @@ impl TcpListener {
     /// # }
     /// ```
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let accepted = self.socket.retry(Interest::Accept, |fd| {
-            self.socket.keep_nonblocking()?;
-            connection::accept(fd)
-        });
-        match accepted {
-            Ok((fd, addr)) => {
-                self.recover();
-                let socket = Socket::data(fd);
-                if self.socket.is_lent() {
-                    socket.adopt_timeouts()?;
-                }
-                Ok((TcpStream::from_socket(socket), addr))
-            }
-            Err(error) => {
-                if errno::is_exhaustion(&error) && !self.socket.is_nonblocking_acceptor() {
-                    self.back_off();
-                }
-                Err(error)
-            }
-        }
-    }
-
-    /// Forgets earlier failures.
-    fn recover(&self) {
-        // ORDERING: Relaxed, as in `back_off`.
-        if self.exhausted.load(Ordering::Relaxed) != 0 {
-            // ORDERING: Relaxed, as in `back_off`.
-            self.exhausted.store(0, Ordering::Relaxed);
-        }
-    }
-
-    /// Pauses, for longer each time.
-    #[cold]
-    fn back_off(&self) {
-        // ORDERING: Relaxed: a count on its own, and one that is a little off lengthens or shortens a pause.
-        let failures = self.exhausted.fetch_add(1, Ordering::Relaxed);
-        thread::sleep(pause(failures));
+        let (socket, addr) = self.acceptor.accept(connection::accept)?;
+        Ok((TcpStream::from_socket(socket), addr))
     }
 
     /// Iterates over the connections as they come in; never ends. `next` is [`accept`](TcpListener::accept) without the
@@ -200,7 +153,7 @@ impl TcpListener {
     ///
     /// Whatever setsockopt(2) reports.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        option::set_ttl(self.socket.fd(), ttl)
+        option::set_ttl(self.socket().fd(), ttl)
     }
 
     /// Returns IP_TTL.
@@ -209,7 +162,7 @@ impl TcpListener {
     ///
     /// Whatever getsockopt(2) reports.
     pub fn ttl(&self) -> io::Result<u32> {
-        option::ttl(self.socket.fd())
+        option::ttl(self.socket().fd())
     }
 
     /// Sets IPV6_V6ONLY, which a bound socket refuses.
@@ -219,7 +172,7 @@ impl TcpListener {
     /// Whatever setsockopt(2) reports.
     #[deprecated(since = "0.1.0", note = "this option can only be set before the socket is bound")]
     pub fn set_only_v6(&self, only_v6: bool) -> io::Result<()> {
-        option::set_only_v6(self.socket.fd(), only_v6)
+        option::set_only_v6(self.socket().fd(), only_v6)
     }
 
     /// Returns IPV6_V6ONLY.
@@ -229,7 +182,7 @@ impl TcpListener {
     /// Whatever getsockopt(2) reports.
     #[deprecated(since = "0.1.0", note = "this option can only be set before the socket is bound")]
     pub fn only_v6(&self) -> io::Result<bool> {
-        option::only_v6(self.socket.fd())
+        option::only_v6(self.socket().fd())
     }
 
     /// Returns SO_ERROR and clears it.
@@ -238,7 +191,7 @@ impl TcpListener {
     ///
     /// Whatever getsockopt(2) reports.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        option::take_error(self.socket.fd())
+        option::take_error(self.socket().fd())
     }
 
     /// Sets whether `accept` answers [`WouldBlock`](io::ErrorKind::WouldBlock) instead of waiting, for this listener
@@ -248,13 +201,8 @@ impl TcpListener {
     ///
     /// Whatever ioctl(2) reports.
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        self.socket.set_nonblocking(nonblocking)
+        self.socket().set_nonblocking(nonblocking)
     }
-}
-
-/// The pause after `failures` earlier ones.
-fn pause(failures: u32) -> Duration {
-    2u32.checked_pow(failures).map_or(LONGEST_PAUSE, |factor| FIRST_PAUSE.saturating_mul(factor).min(LONGEST_PAUSE))
 }
 
 /// As std's: the address and the fd.
@@ -265,7 +213,7 @@ impl fmt::Debug for TcpListener {
         if let Ok(addr) = self.local_addr() {
             output.field("addr", &addr);
         }
-        output.field("fd", &self.socket.fd().as_raw_fd()).finish()
+        output.field("fd", &self.socket().fd().as_raw_fd()).finish()
     }
 }
 
@@ -308,14 +256,3 @@ impl Iterator for IntoIncoming {
 }
 
 impl FusedIterator for IntoIncoming {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_to_a_limit() {
-        let millis: Vec<_> = [0, 1, 4, 5, 31, 32, u32::MAX].map(|n| pause(n).as_millis()).into();
-        assert_eq!(millis, [5, 10, 80, 100, 100, 100, 100]);
-    }
-}

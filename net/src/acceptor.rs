@@ -1,0 +1,112 @@
+//! A listening socket of any family: accepting, and what happens when descriptors or memory run out.
+//!
+//! Owns the listening socket and the count of failures in a row. Must never know an address family: the attempt to accept
+//! comes in as a closure.
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use dormouse_runtime::thread;
+use dormouse_runtime::wait::Interest;
+
+use crate::socket::Socket;
+use crate::sys::errno;
+
+/// The pause before the first error for want of descriptors or memory is returned; each further one doubles it.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+
+/// The longest such pause.
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// A socket that connections come from.
+pub(crate) struct Acceptor {
+    /// The socket, which we keep O_NONBLOCK.
+    socket: Socket,
+    /// Accepts in a row that failed for want of descriptors or memory.
+    exhausted: AtomicU32,
+}
+
+impl Acceptor {
+    /// Of a socket made by [`Socket::acceptor`] or [`Socket::foreign_acceptor`].
+    pub(crate) fn new(socket: Socket) -> Acceptor {
+        Acceptor { socket, exhausted: AtomicU32::new(0) }
+    }
+
+    pub(crate) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    pub(crate) fn into_socket(self) -> Socket {
+        self.socket
+    }
+
+    /// Another handle to the same listening socket.
+    pub(crate) fn try_clone(&self) -> io::Result<Acceptor> {
+        self.socket.try_clone().map(Acceptor::new)
+    }
+
+    /// Waits for a connection; `attempt` is one accept(2), which gives the fd and the name of the peer.
+    ///
+    /// With no descriptor or memory left each call fails after a pause of 5 ms, doubling to 100 ms until an accept
+    /// succeeds, so that a loop that ignores errors does not spin; without a pause in non-blocking mode.
+    pub(crate) fn accept<A>(
+        &self,
+        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<(OwnedFd, A)>,
+    ) -> io::Result<(Socket, A)> {
+        let accepted = self.socket.retry(Interest::Accept, |fd| {
+            self.socket.keep_nonblocking()?;
+            attempt(fd)
+        });
+        match accepted {
+            Ok((fd, peer)) => {
+                self.recover();
+                let socket = Socket::data(fd);
+                if self.socket.is_lent() {
+                    socket.adopt_timeouts()?;
+                }
+                Ok((socket, peer))
+            }
+            Err(error) => {
+                if errno::is_exhaustion(&error) && !self.socket.is_nonblocking_acceptor() {
+                    self.back_off();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Forgets earlier failures.
+    fn recover(&self) {
+        // ORDERING: Relaxed, as in `back_off`.
+        if self.exhausted.load(Ordering::Relaxed) != 0 {
+            // ORDERING: Relaxed, as in `back_off`.
+            self.exhausted.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Pauses, for longer each time.
+    #[cold]
+    fn back_off(&self) {
+        // ORDERING: Relaxed: a count on its own, and one that is a little off lengthens or shortens a pause.
+        let failures = self.exhausted.fetch_add(1, Ordering::Relaxed);
+        thread::sleep(pause(failures));
+    }
+}
+
+/// The pause after `failures` earlier ones.
+fn pause(failures: u32) -> Duration {
+    2u32.checked_pow(failures).map_or(LONGEST_PAUSE, |factor| FIRST_PAUSE.saturating_mul(factor).min(LONGEST_PAUSE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_to_a_limit() {
+        let millis: Vec<_> = [0, 1, 4, 5, 31, 32, u32::MAX].map(|n| pause(n).as_millis()).into();
+        assert_eq!(millis, [5, 10, 80, 100, 100, 100, 100]);
+    }
+}
