@@ -10,17 +10,24 @@
 //! 3. The source is deregistered before the fd is closed or leaves the object.
 //! 4. The deadline belongs to the call: it is set once, when the call first has to wait.
 //! 5. Never-lent sockets ask the kernel for neither mode nor timeouts; lent ones ask at each wait.
+//! 6. What no event tells of is tried again after pauses, in the same loop and under the same deadline.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use dormouse_runtime::budget;
-use dormouse_runtime::wait::{Interest, Source};
+use dormouse_runtime::wait::{self, Interest, Source};
 
 use crate::description::{self, Description, Kind};
 use crate::sys::once_arc::OnceArc;
 use crate::sys::{errno, mode};
+
+/// The pause after the first attempt whose success no event will tell of; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+
+/// The longest such pause.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// One socket object: an fd, its registration, and its part in what clones share.
 pub(crate) struct Socket {
@@ -124,21 +131,57 @@ impl Socket {
         self.retry_until(interest, deadline, errno::would_block, attempt)
     }
 
-    /// Waits and runs `attempt` by turns, after an attempt that answered EWOULDBLOCK. Past `deadline` the error is
-    /// `expired`.
+    /// As [`retry`](Socket::retry), for an attempt whose success no event tells of: between attempts it pauses.
+    pub(crate) fn retry_after_pauses<T>(
+        &self,
+        interest: Interest,
+        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        budget::spend();
+        match uninterrupted(|| attempt(self.fd())) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            answer => return answer,
+        }
+        let deadline = self.patience(interest)?;
+        let mut length = FIRST_PAUSE;
+        let pause = || {
+            wait::pause(length, deadline)?;
+            length = (2 * length).min(LONGEST_PAUSE);
+            Ok(())
+        };
+        self.alternate(pause, errno::would_block, attempt)
+    }
+
+    /// Waits for readiness and runs `attempt` by turns, after an attempt that answered EWOULDBLOCK. Past `deadline` the
+    /// error is `expired`.
     pub(crate) fn retry_until<T>(
         &self,
         interest: Interest,
         deadline: Option<Instant>,
         expired: fn() -> io::Error,
-        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+        attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
     ) -> io::Result<T> {
         let mut turn = None;
+        let wait = || {
+            turn = Some(self.source.wait(self.fd(), interest, deadline, turn.take())?);
+            Ok(())
+        };
+        self.alternate(wait, expired, attempt)
+    }
+
+    /// The loop itself: waits and runs `attempt` by turns. When `wait` answers `TimedOut`, the error is `expired`.
+    #[inline(always)]
+    fn alternate<T>(
+        &self,
+        mut wait: impl FnMut() -> io::Result<()>,
+        expired: fn() -> io::Error,
+        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
         loop {
-            turn = match self.source.wait(self.fd(), interest, deadline, turn.take()) {
+            match wait() {
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(expired()),
-                turn => Some(turn?),
-            };
+                waited => waited?,
+            }
             match uninterrupted(|| attempt(self.fd())) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 answer => return answer,
@@ -161,7 +204,8 @@ impl Socket {
     }
 
     /// Says that an attempt moved `moved` of the `asked` bytes. Only for where a short count means that there was no
-    /// more, or no more room: on TCP, not under MSG_PEEK. A lent socket may have had something attached that ends a
+    /// more, or no more room: on TCP, not under MSG_PEEK. Not on a Unix socket, where passed descriptors end a read with
+    /// more behind it. A lent socket may have had something attached that ends a
     /// transfer early (kernel TLS), or not be TCP at all, so there it means nothing.
     pub(crate) fn note_short(&self, interest: Interest, moved: usize, asked: usize) {
         if 0 < moved && moved < asked && !self.is_lent() {
@@ -292,6 +336,36 @@ mod tests {
         let error = socket.retry::<()>(Interest::Write, |_| Err(errno::would_block())).unwrap_err();
         assert_eq!(error.raw_os_error(), errno::would_block().raw_os_error());
         assert!(start.elapsed() >= limit);
+    }
+
+    #[test]
+    fn pauses_go_on_until_the_attempt_succeeds_or_the_deadline_passes() {
+        let (socket, _peer) = pair();
+        let (start, tries) = (Instant::now(), Cell::new(0));
+        let answer = socket.retry_after_pauses(Interest::Write, |_| {
+            tries.set(tries.get() + 1);
+            if tries.get() < 4 { Err(errno::would_block()) } else { Ok(tries.get()) }
+        });
+        assert_eq!(answer.unwrap(), 4);
+        assert!(start.elapsed() >= FIRST_PAUSE * (1 + 2 + 4));
+
+        let limit = Duration::from_millis(30);
+        socket.set_timeout(Interest::Write, Some(limit)).unwrap();
+        let (start, last) = (Instant::now(), Cell::new(Duration::ZERO));
+        let error = socket.retry_after_pauses::<()>(Interest::Write, |_| {
+            last.set(start.elapsed());
+            Err(errno::would_block())
+        });
+        assert_eq!(error.unwrap_err().raw_os_error(), errno::would_block().raw_os_error());
+        assert!(last.get() >= limit, "the last attempt comes after the whole of the time");
+
+        socket.set_nonblocking(true).unwrap();
+        tries.set(0);
+        let error = socket.retry_after_pauses::<()>(Interest::Write, |_| {
+            tries.set(tries.get() + 1);
+            Err(errno::would_block())
+        });
+        assert_eq!((error.unwrap_err().kind(), tries.get()), (io::ErrorKind::WouldBlock, 1));
     }
 
     #[test]

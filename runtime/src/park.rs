@@ -148,11 +148,25 @@ pub(crate) fn park_on_source(
     front: bool,
     deadline: Option<Instant>,
 ) -> io::Result<Parked> {
-    let (shield, unwinding) = checked(worker, Point::Cancellable);
-    if shield == Shield::Closed {
-        return Err(io::Error::other("the coroutine is unwinding: it does not wait for a peer"));
-    }
+    let (shield, unwinding) = checked_for_peer(worker)?;
     let deadline = deadline.map(|at| worker.clock.nanos(at));
     let outcome = worker.park_on_source(id, interest, front, deadline, shield, unwinding)?;
     Ok(unless_cancelled(outcome))
+}
+
+/// Parks until `until`, for what no event tells of; fails while the coroutine unwinds, as [`park_on_source`] does.
+pub(crate) fn park_for_peer(worker: &Worker, until: Option<Instant>) -> io::Result<()> {
+    let (shield, unwinding) = checked_for_peer(worker)?;
+    let deadline = until.map(|at| worker.clock.nanos(at));
+    unless_cancelled(worker.park(Awaited::Deadline, deadline, shield, unwinding));
+    Ok(())
+}
+
+/// [`checked`], for a wait that only a peer can end.
+#[inline(always)]
+fn checked_for_peer(worker: &Worker) -> io::Result<(Shield, Unwinding)> {
+    match checked(worker, Point::Cancellable) {
+        (Shield::Closed, _) => Err(io::Error::other("the coroutine is unwinding: it does not wait for a peer")),
+        open => Ok(open),
+    }
 }

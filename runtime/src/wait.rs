@@ -1,7 +1,8 @@
 //! Waiting for a descriptor to become ready.
 //!
-//! Owns [`Source`], one socket object's side of its registrations, and [`Turn`], the duty to pass readiness on. Knows
-//! "an fd can become ready", never what a socket is; the retry loop is the caller's.
+//! Owns [`Source`], one socket object's side of its registrations, [`Turn`], the duty to pass readiness on, and
+//! [`pause`], the wait for what no event tells of. Knows "an fd can become ready", never what a socket is; the retry
+//! loop is the caller's.
 
 use crate::current;
 use crate::once_arc::OnceArc;
@@ -231,6 +232,50 @@ fn wait_on_thread<'a>(
         std::thread::sleep(left.map_or(TROUBLE_PAUSE, |left| left.min(TROUBLE_PAUSE)));
     }
     Ok(Turn::of_thread())
+}
+
+/// Waits for `length`, but not past `deadline`, before another attempt at something that no event tells of.
+///
+/// # Errors
+///
+/// `TimedOut` if `deadline` has passed already, so that an attempt is made at the deadline itself; `Other` in a
+/// coroutine that unwinds, which does not wait for a peer.
+///
+/// # Blocking
+///
+/// Parks the coroutine; a cancellation point. Blocks a plain thread.
+///
+/// # Panics
+///
+/// Panics inside `no_park`.
+///
+/// # Examples
+///
+/// ```
+/// use dormouse_runtime::wait;
+/// use std::io::ErrorKind;
+/// use std::time::{Duration, Instant};
+///
+/// let start = Instant::now();
+/// let deadline = start + Duration::from_millis(2);
+/// wait::pause(Duration::from_secs(60), Some(deadline)).unwrap();
+/// assert!(Instant::now() >= deadline);
+/// let error = wait::pause(Duration::from_secs(60), Some(deadline)).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::TimedOut);
+/// ```
+pub fn pause(length: Duration, deadline: Option<Instant>) -> io::Result<()> {
+    let now = Instant::now();
+    if deadline.is_some_and(|deadline| deadline <= now) {
+        return Err(timed_out());
+    }
+    let until = now.checked_add(length).into_iter().chain(deadline).min();
+    current::with_coroutine(|worker| match worker {
+        Some(worker) => park::park_for_peer(worker, until),
+        None => {
+            std::thread::sleep(until.map_or(length, |until| until - now));
+            Ok(())
+        }
+    })
 }
 
 fn timed_out() -> io::Error {
