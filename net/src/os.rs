@@ -6,7 +6,7 @@ pub mod unix {
     pub mod net {
         pub use std::os::unix::net::SocketAddr;
 
-        pub use crate::unix::{UnixDatagram, UnixListener, UnixStream};
+        pub use crate::unix::{Incoming, UCred, UnixDatagram, UnixListener, UnixStream};
     }
 }
 
@@ -15,5 +15,7 @@ pub mod linux {
     /// As [`std::os::linux::net`].
     pub mod net {
         pub use std::os::linux::net::SocketAddrExt;
+
+        pub use crate::unix::UnixSocketExt;
     }
 }

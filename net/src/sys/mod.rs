@@ -18,3 +18,5 @@ pub(crate) mod mode;
 pub(crate) mod once_arc;
 pub(crate) mod option;
 pub(crate) mod transfer;
+pub(crate) mod unix;
+pub(crate) mod unix_name;

@@ -1,0 +1,107 @@
+//! Moving bytes through a [`UnixStream`]: `Read`, `Write` and peek.
+
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+
+use dormouse_runtime::wait::Interest;
+
+use super::UnixStream;
+use crate::sys::transfer;
+
+impl UnixStream {
+    /// Receives data without removing it from the queue: the next read returns the same bytes. Unstable in std
+    /// (`unix_socket_peek`).
+    ///
+    /// # Errors
+    ///
+    /// As for [`Read`]: [`WouldBlock`](io::ErrorKind::WouldBlock) when the read timeout passes or the stream is in
+    /// non-blocking mode and there is nothing to read; whatever recv(2) reports.
+    ///
+    /// # Blocking
+    ///
+    /// Parks the coroutine, or blocks the plain thread, until there is data or the stream has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    /// use dormouse_net::os::unix::net::UnixStream;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let (mut ours, mut theirs) = UnixStream::pair()?;
+    /// ours.write_all(b"knock")?;
+    /// let mut buf = [0; 5];
+    /// theirs.peek(&mut buf)?;
+    /// theirs.read_exact(&mut buf)?;
+    /// assert_eq!(&buf, b"knock");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.socket().retry(Interest::Read, |fd| transfer::peek(fd, buf))
+    }
+}
+
+/// Parks the coroutine, or blocks the plain thread, until there is data, the stream has ended, or the read timeout
+/// passes ([`WouldBlock`](io::ErrorKind::WouldBlock), as std reports it). Never fails with `Interrupted`.
+impl Read for &UnixStream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.socket().retry(Interest::Read, |fd| transfer::recv(fd, buf))
+    }
+
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let bufs = transfer::first_mut(bufs);
+        // Like readv(2), which std uses, and unlike recvmsg(2), which waits for data that it has no room for.
+        if transfer::total(bufs) == 0 {
+            return Ok(0);
+        }
+        self.socket().retry(Interest::Read, |fd| transfer::recv_vectored(fd, bufs))
+    }
+}
+
+/// Parks the coroutine, or blocks the plain thread, until there is room for some of the data or the write timeout
+/// passes ([`WouldBlock`](io::ErrorKind::WouldBlock), as std reports it). Never fails with `Interrupted`, never raises
+/// SIGPIPE.
+impl Write for &UnixStream {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.socket().retry(Interest::Write, |fd| transfer::send(fd, buf))
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let bufs = transfer::first(bufs);
+        // Like writev(2), which std uses: no data, no error.
+        if transfer::total(bufs) == 0 {
+            return Ok(0);
+        }
+        self.socket().retry(Interest::Write, |fd| transfer::send_vectored(fd, bufs))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// As for `&UnixStream`.
+impl Read for UnixStream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buf)
+    }
+
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        (&*self).read_vectored(bufs)
+    }
+}
+
+/// As for `&UnixStream`.
+impl Write for UnixStream {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        (&*self).write(buf)
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&*self).write_vectored(bufs)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
