@@ -41,6 +41,7 @@ pub(crate) struct Setting {
 
 /// Something that was started and can be joined, from a coroutine and from a plain thread alike.
 pub(crate) struct Started<T> {
+    /// What it gives, or its panic.
     result: Arc<Channel<std::thread::Result<T>>>,
 }
 
@@ -82,6 +83,11 @@ impl<T> Started<T> {
     #[track_caller]
     pub(crate) fn join(self) -> T {
         self.result.recv().unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    /// Whether there is a result to join for.
+    pub(crate) fn is_finished(&self) -> bool {
+        !self.result.is_empty()
     }
 }
 

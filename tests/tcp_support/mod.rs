@@ -81,6 +81,10 @@ impl<T> Channel<T> {
         self.state.lock().unwrap().0.pop_front()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state.lock().unwrap().0.is_empty()
+    }
+
     pub(crate) fn recv(&self) -> T {
         loop {
             {
