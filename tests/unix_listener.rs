@@ -5,6 +5,7 @@ use dormouse::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use dormouse::{run, spawn};
 use net_support::*;
 use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net as std_net;
 use std::sync::Arc;
@@ -139,10 +140,33 @@ fn acceptors_that_are_cancelled_strand_nobody() {
             let leavers: Vec<_> = (0..6).map(|index| acceptor(index, 100)).collect();
             dormouse::thread::sleep(Duration::from_micros(random.below(1500)));
             leavers.iter().for_each(Task::cancel);
-            for leaver in leavers {
-                let _ = leaver.try_join();
-            }
         }
+    });
+}
+
+/// The way to end a loop around accept from outside; on Linux it works on listeners.
+#[test]
+fn shutting_a_borrowed_listener_down_ends_who_accepts() {
+    in_three_settings(|on| {
+        let (listener, _) = listener("shut");
+        let begun = Channel::new();
+        let acceptors: Vec<_> = (0..4)
+            .map(|index| {
+                let (listener, tell) = (Arc::clone(&listener), Arc::clone(&begun));
+                on.nth(index, move || {
+                    tell.send(());
+                    listener.accept().unwrap_err().raw_os_error()
+                })
+            })
+            .collect();
+        (0..4).for_each(|_| begun.recv());
+        let shut = Arc::clone(&listener);
+        on.client(move || socket2::SockRef::from(&shut).shutdown(Shutdown::Read).unwrap()).join();
+        for acceptor in acceptors {
+            assert_eq!(acceptor.join(), Some(libc::EINVAL), "as a blocking accept(2)");
+        }
+        listener.set_nonblocking(true).unwrap();
+        assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
     });
 }
 

@@ -55,10 +55,12 @@ impl Acceptor {
         &self,
         mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<(OwnedFd, A)>,
     ) -> io::Result<(Socket, A)> {
-        let accepted = self.socket.retry(Interest::Accept, |fd| {
+        let accept = |fd: BorrowedFd<'_>| {
             self.socket.keep_nonblocking()?;
             attempt(fd)
-        });
+        };
+        // A Unix listener that a stranger shut down answers EAGAIN, where a blocking accept(2) fails.
+        let accepted = self.socket.retry_unless_shut(Interest::Accept, accept, || Err(errno::no_listener()));
         match accepted {
             Ok((fd, peer)) => {
                 self.recover();

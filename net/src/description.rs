@@ -43,6 +43,8 @@ pub(crate) struct Description {
     lent: AtomicBool,
     /// There is or was a second fd of ours for the description.
     cloned: AtomicBool,
+    /// Somebody of ours has shut it down, or is about to.
+    shut: AtomicBool,
 }
 
 impl Description {
@@ -91,6 +93,17 @@ impl Description {
     pub(crate) fn set_cloned(&self) {
         // ORDERING: Relaxed; see `Description`.
         self.cloned.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_shut(&self) {
+        // ORDERING: Relaxed; see `Description`.
+        self.shut.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it may have been shut down, by us or by a stranger: then only the kernel knows.
+    pub(crate) fn maybe_shut(&self) -> bool {
+        // ORDERING: Relaxed; see `Description`. Whoever is woken by the shutdown comes after the store before it.
+        self.shut.load(Ordering::Relaxed) || self.lent()
     }
 
     /// How long a call that would block may wait: an error when the user asked for non-blocking calls. Asks the kernel

@@ -13,6 +13,7 @@
 //! 6. What no event tells of is tried again after pauses, in the same loop and under the same deadline.
 
 use std::io;
+use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ use dormouse_runtime::wait::{self, Interest, Source};
 
 use crate::description::{self, Description, Kind};
 use crate::sys::once_arc::OnceArc;
-use crate::sys::{errno, mode};
+use crate::sys::{connection, errno, mode};
 
 /// The pause after the first attempt whose success no event will tell of; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -131,6 +132,37 @@ impl Socket {
         self.retry_until(interest, deadline, errno::would_block, attempt)
     }
 
+    /// As [`retry`](Socket::retry), for an attempt that answers EWOULDBLOCK even where a blocking call would not wait,
+    /// because the socket was shut down for reading: then the answer is that of `over`.
+    pub(crate) fn retry_unless_shut<T>(
+        &self,
+        interest: Interest,
+        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+        over: impl Fn() -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.retry(interest, |fd| match attempt(fd) {
+            // Once more, for what came before the end.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.is_over(interest)? => match attempt(fd) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => over(),
+                answer => answer,
+            },
+            answer => answer,
+        })
+    }
+
+    /// Whether the socket was shut down for reading, and its user did not ask for non-blocking calls.
+    fn is_over(&self, interest: Interest) -> io::Result<bool> {
+        let maybe = self.description.get().is_some_and(Description::maybe_shut);
+        Ok(maybe && connection::is_shut_for_reading(self.fd())? && self.patience(interest).is_ok())
+    }
+
+    /// Shuts down one or both directions.
+    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        // Before the kernel wakes anyone.
+        self.description.get_or_make().set_shut();
+        connection::shutdown(self.fd(), how)
+    }
+
     /// As [`retry`](Socket::retry), for an attempt whose success no event tells of: between attempts it pauses.
     pub(crate) fn retry_after_pauses<T>(
         &self,
@@ -190,9 +222,9 @@ impl Socket {
     }
 
     /// Whether the user may have asked for non-blocking calls, which must look at the socket itself: what the source
-    /// knows is renewed by parking, and they never park.
+    /// knows is renewed by parking, and they never park. So must calls that find an end, since no event comes after it.
     fn must_try(&self) -> bool {
-        self.description.get().is_some_and(|d| d.nonblocking() || d.lent())
+        self.description.get().is_some_and(|d| d.nonblocking() || d.maybe_shut())
     }
 
     /// How long a call that would block may wait: an error when the user asked for non-blocking calls.

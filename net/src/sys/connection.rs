@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
@@ -40,6 +40,17 @@ pub(crate) fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
 /// Ends one or both directions. See shutdown(2).
 pub(crate) fn shutdown(fd: BorrowedFd<'_>, how: Shutdown) -> io::Result<()> {
     SockRef::from(&fd).shutdown(how)
+}
+
+/// Whether receiving, or accepting, was shut down: a call with MSG_DONTWAIT or on an O_NONBLOCK description does not say so
+/// where it would say that it would block. See poll(2).
+pub(crate) fn is_shut_for_reading(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLRDHUP, revents: 0 };
+    // SAFETY: invariants 2 and 3 of `sys`; with a timeout of zero it does not wait.
+    match unsafe { libc::poll(&raw mut entry, 1, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(entry.revents & libc::POLLRDHUP != 0),
+    }
 }
 
 /// The address this end is bound to. See getsockname(2).

@@ -21,3 +21,8 @@ pub(crate) fn is_connected(error: &io::Error) -> bool {
 pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
+
+/// The error of an accept from a socket that was shut down.
+pub(crate) fn no_listener() -> io::Error {
+    io::Error::from_raw_os_error(libc::EINVAL)
+}

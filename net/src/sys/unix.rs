@@ -114,6 +114,11 @@ fn recv_from_with(fd: BorrowedFd<'_>, buf: &mut [u8], flags: libc::c_int) -> io:
     Ok((transferred(n)?, from.to_std()?))
 }
 
+/// What a blocking recvfrom(2) gives after a shutdown: no bytes, from nobody.
+pub(crate) fn nobody() -> io::Result<(usize, SocketAddr)> {
+    Ok((0, SocketAddr::from_pathname("")?))
+}
+
 /// The user, the group and the process of whoever connected, listened, or made the pair (SO_PEERCRED).
 pub(crate) fn peer_credentials(fd: BorrowedFd<'_>) -> io::Result<(u32, u32, i32)> {
     let mut found = libc::ucred { pid: 0, uid: 0, gid: 0 };

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::net::SocketAddr;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
@@ -16,7 +16,7 @@ use std::time::Duration;
 use dormouse_runtime::wait::Interest;
 
 use crate::socket::Socket;
-use crate::sys::{connection, option, transfer, unix};
+use crate::sys::{option, transfer, unix};
 
 /// A Unix datagram socket, like [`std::os::unix::net::UnixDatagram`].
 ///
@@ -144,6 +144,15 @@ impl UnixDatagram {
         unix::peer_addr(self.socket.fd())
     }
 
+    /// Runs `attempt` until there is a datagram; after a shutdown, receiving gives `nothing`.
+    pub(super) fn receive<T>(
+        &self,
+        attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+        nothing: impl Fn() -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.socket.retry_unless_shut(Interest::Read, attempt, nothing)
+    }
+
     /// Receives one datagram and the address of its sender. What does not fit into `buf` is lost.
     ///
     /// # Errors
@@ -153,9 +162,10 @@ impl UnixDatagram {
     ///
     /// # Blocking
     ///
-    /// Parks the coroutine, or blocks the plain thread, until there is a datagram.
+    /// Parks the coroutine, or blocks the plain thread, until there is a datagram or receiving is shut down, which gives 0
+    /// bytes.
     pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.socket.retry(Interest::Read, |fd| unix::recv_from(fd, buf))
+        self.receive(|fd| unix::recv_from(fd, buf), unix::nobody)
     }
 
     /// Receives one datagram. What does not fit into `buf` is lost.
@@ -168,7 +178,7 @@ impl UnixDatagram {
     ///
     /// As [`recv_from`](UnixDatagram::recv_from).
     pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket.retry(Interest::Read, |fd| transfer::recv(fd, buf))
+        self.receive(|fd| transfer::recv(fd, buf), || Ok(0))
     }
 
     /// Receives a copy of one datagram, which the next call receives again. Unstable in std (`unix_socket_peek`).
@@ -181,7 +191,7 @@ impl UnixDatagram {
     ///
     /// As [`recv_from`](UnixDatagram::recv_from).
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket.retry(Interest::Read, |fd| transfer::peek(fd, buf))
+        self.receive(|fd| transfer::peek(fd, buf), || Ok(0))
     }
 
     /// Receives a copy of one datagram, which the next call receives again, and the address of its sender. Unstable in
@@ -195,7 +205,7 @@ impl UnixDatagram {
     ///
     /// As [`recv_from`](UnixDatagram::recv_from).
     pub fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.socket.retry(Interest::Read, |fd| unix::peek_from(fd, buf))
+        self.receive(|fd| unix::peek_from(fd, buf), unix::nobody)
     }
 
     /// Sends one datagram to the socket whose file is `path`.
@@ -315,7 +325,7 @@ impl UnixDatagram {
     ///
     /// Whatever shutdown(2) reports.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        connection::shutdown(self.socket.fd(), how)
+        self.socket.shutdown(how)
     }
 }
 
