@@ -29,5 +29,5 @@ miri() {
 miri -p dormouse-runtime --lib -- timer:: readiness:: ready_queue:: pace:: slot:: slots:: mail:: inbox:: join_word:: once_arc:: \
     lock:: remote::record:: \
     --skip sys:: --skip stack::
-miri -p dormouse-net --lib -- once_arc:: unix_name::
+miri -p dormouse-net --lib -- once_arc:: unix_name:: control:: ancillary::
 echo "miri: passed in $SECONDS s"

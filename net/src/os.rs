@@ -6,6 +6,9 @@ pub mod unix {
     pub mod net {
         pub use std::os::unix::net::SocketAddr;
 
+        pub use crate::unix::{
+            AncillaryData, AncillaryError, Messages, ScmCredentials, ScmRights, SocketAncillary, SocketCred,
+        };
         pub use crate::unix::{Incoming, UCred, UnixDatagram, UnixListener, UnixStream};
     }
 }

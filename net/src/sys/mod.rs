@@ -12,7 +12,9 @@
 
 #![allow(unsafe_code)]
 
+pub(crate) mod ancillary;
 pub(crate) mod connection;
+pub(crate) mod control;
 pub(crate) mod errno;
 pub(crate) mod mode;
 pub(crate) mod once_arc;

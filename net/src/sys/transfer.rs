@@ -72,7 +72,7 @@ pub(crate) fn total(bufs: &[impl Deref<Target = [u8]>]) -> usize {
 }
 
 /// A message header with neither address nor ancillary data.
-fn message(buffers: *mut libc::iovec, count: usize) -> libc::msghdr {
+pub(super) fn message(buffers: *mut libc::iovec, count: usize) -> libc::msghdr {
     // SAFETY: `msghdr` is integers and pointers, for which zero is a value (absent).
     let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
     header.msg_iov = buffers;
@@ -81,6 +81,6 @@ fn message(buffers: *mut libc::iovec, count: usize) -> libc::msghdr {
 }
 
 /// The answer of the kernel: a count of bytes, or -1 and errno.
-fn transferred(n: isize) -> io::Result<usize> {
+pub(super) fn transferred(n: isize) -> io::Result<usize> {
     usize::try_from(n).map_err(|_| io::Error::last_os_error())
 }

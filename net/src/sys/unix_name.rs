@@ -74,7 +74,6 @@ impl Name {
     }
 
     /// For a call that gives the length in another place, as recvmsg(2) does.
-    #[allow(dead_code, reason = "for messages with ancillary data")]
     pub(crate) fn set_length(&mut self, length: libc::socklen_t) {
         self.length = length;
     }
