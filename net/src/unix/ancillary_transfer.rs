@@ -1,6 +1,6 @@
 //! Moving bytes with ancillary data through a [`UnixStream`] or a [`UnixDatagram`].
 //!
-//! A receive that ends where descriptors or credentials begin is short with more behind it, so no count says anything of
+//! A receive that brings descriptors or credentials may be short with more behind it, so no count says anything of
 //! readiness here.
 
 use std::io::{self, IoSlice, IoSliceMut};
@@ -19,10 +19,10 @@ impl UnixStream {
     /// Receives data, and the ancillary data that came with them; gives the count of bytes of data. Unstable in std
     /// (`unix_socket_ancillary_data`).
     ///
-    /// What `ancillary` held before is replaced if the call succeeds, and kept if not. One call delivers the descriptors
-    /// of one send at the most: it ends where those of another begin, and gives fewer bytes than there are. Ancillary
-    /// data come with the first byte of what they were sent with. Without room for a single byte the call waits for data
-    /// all the same; it then takes the descriptors, and leaves the data to the next. Any other way to read loses them.
+    /// What `ancillary` held before is replaced if the call succeeds, and kept if not. A call delivers the descriptors of
+    /// one send at the most, and ends within the data that they were sent with, though there may be more behind; it may
+    /// begin with data that were sent before them. Without room for a single byte it waits for data all the same, takes
+    /// the descriptors that are with the first of them, and leaves the data. Any other way to read loses descriptors.
     ///
     /// # Errors
     ///
