@@ -100,6 +100,8 @@ impl<'a> SocketAncillary<'a> {
     /// Adds a message with descriptors (SCM_RIGHTS). Returns `false`, and adds nothing, if there is no room.
     ///
     /// They stay the caller's and must be open when they are sent; the kernel refuses more than 253 of them in one send.
+    /// The receiver shares their descriptions, with all that belongs to them: also the O_NONBLOCK that the descriptor of
+    /// a listener of ours has, whatever the listener's mode, until it is closed.
     ///
     /// # Examples
     ///
