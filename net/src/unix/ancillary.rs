@@ -22,20 +22,20 @@ use crate::sys::control;
 /// A descriptor that was received belongs to the `SocketAncillary` until [`ScmRights`](super::ScmRights) yields it; then
 /// it belongs to whoever got it, who closes it, best by making an [`OwnedFd`](std::os::fd::OwnedFd) of it. Another walk
 /// yields the same number again, and hands nothing over. What was never yielded is closed by
-/// [`clear`](SocketAncillary::clear), by the next receive that succeeds, and by the drop. With std's nobody closes it.
+/// [`clear`](SocketAncillary::clear), by the next receive that succeeds, and by the drop; the number that is left in the
+/// buffer then means nothing. With std's nobody closes it.
 ///
 /// Received descriptors are close-on-exec from the start (MSG_CMSG_CLOEXEC).
 ///
-/// A descriptor in a message that [`AncillaryData`](super::AncillaryData) has no name for is not owned by anybody; only
-/// who sets SO_PASSPIDFD gets such messages.
+/// A message that [`AncillaryData`](super::AncillaryData) has no name for may hold a descriptor too (SCM_PIDFD). It is
+/// left to whoever asked the kernel for such messages, and is to be found in the buffer.
 ///
 /// # The buffer
 ///
-/// One that lies at any address will do, and all of it is used; std's is read at addresses that must be, and may not be,
-/// those of a `cmsghdr`. A message takes 16 bytes besides its data, rounded up to a multiple of 8 (on 64-bit systems). On
-/// sockets with SO_PASSCRED every receive brings 32 bytes of credentials first. Descriptors for which there is no room,
-/// or that would exceed the limit of open files, are closed by the kernel, and the data are
-/// [`truncated`](SocketAncillary::truncated).
+/// It may lie at any address, and all of it is used; std takes it to be aligned, and does not check that. A message takes
+/// 16 bytes besides its data, rounded up to a multiple of 8 (on 64-bit systems). On sockets with SO_PASSCRED every receive
+/// brings 32 bytes of credentials first. Descriptors for which there is no room, or that would exceed the limit of open
+/// files, are closed by the kernel, and the ancillary data are [`truncated`](SocketAncillary::truncated).
 pub struct SocketAncillary<'a> {
     /// The user's memory.
     buffer: &'a mut [u8],
