@@ -1,6 +1,6 @@
 //! Faults that the network and the system bring about by themselves, on TCP: signals, slow readers, resets, refusals,
-//! clones and sent descriptors that close. From coroutines, from plain threads, and mixed. Faults that have to be brought
-//! about are in `net_faults_injected`.
+//! clones and sent descriptors that close. From coroutines, from plain threads, and mixed. Faults that have to be
+//! brought about are in `net_faults_injected`.
 mod unix_ancillary_support;
 
 use dormouse::net::{Shutdown, TcpListener, TcpStream};

@@ -1,6 +1,6 @@
-//! Faults that the kernel reports when it is short of something, or a connection went away at the wrong moment. They are
-//! brought about by a seccomp(2) filter that refuses one system call on the test's own thread: a coroutine's worker, or
-//! a plain thread.
+//! Faults that the kernel reports when it is short of something, or a connection went away at the wrong moment. They
+//! are brought about by a seccomp(2) filter that refuses one system call on the test's own thread: a coroutine's
+//! worker, or a plain thread.
 mod net_support;
 
 use dormouse::net::{TcpListener, TcpStream};

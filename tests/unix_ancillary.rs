@@ -121,7 +121,7 @@ fn credentials_come_first(sender: &dyn Carrier, receiver: &dyn Carrier) {
         let (mut room, mut space) = ([0; 128], [0; 128]);
         let mut ancillary = SocketAncillary::new(&mut room);
         assert!(!with_fd || ancillary.add_fds(&[gift.as_raw_fd()]));
-        assert!(!explicit || ancillary.add_creds(&[own.clone()]));
+        assert!(!explicit || ancillary.add_creds(std::slice::from_ref(&own)));
         sender.send_all(&[IoSlice::new(b"x")], &mut ancillary).unwrap();
         let mut ancillary = SocketAncillary::new(&mut space);
         assert_eq!(receiver.receive(&mut ancillary).unwrap(), b"x");
@@ -144,8 +144,12 @@ fn credentials_come_with_passcred_and_only_then() {
         assert_eq!(other.receive(&mut ancillary).unwrap(), b"x");
         assert!(ancillary.is_empty(), "nobody asked for them");
 
+        one.send_all(&[IoSlice::new(b"early")], &mut SocketAncillary::new(&mut [])).unwrap();
         other.set_passcred(true).unwrap();
         right.set_passcred(true).unwrap();
+        assert_eq!(other.receive(&mut ancillary).unwrap(), b"early");
+        let nobody = credentials(&ancillary)[0];
+        assert!(nobody.1 == 0 && nobody.2 != own_credentials().get_uid(), "who sent it was not recorded: {nobody:?}");
         assert!(other.passcred().unwrap() && right.passcred().unwrap());
         setting.server(move || credentials_come_first(&one, &other)).join();
         setting.client(move || credentials_come_first(&left, &right)).join();
@@ -168,8 +172,8 @@ fn credentials_that_cannot_be_are_refused() {
     });
 }
 
-/// A receive that brings descriptors ends with the data that they were sent with. All sends are there at the first event,
-/// so that what is behind a boundary raises none of its own.
+/// A receive that brings descriptors ends with the data that they were sent with. All sends are there at the first
+/// event, so that what is behind a boundary raises none of its own.
 #[test]
 fn what_is_behind_a_boundary_is_received_at_once() {
     run_with(1, || {

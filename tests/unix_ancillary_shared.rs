@@ -125,8 +125,9 @@ fn ours_is_closed_on_one_worker_while_the_received_one_is_parked_on_at_another()
     });
 }
 
-/// Closes a stream that was parked on while its description lives on in what `keep` makes of it. The next stream gets its
-/// descriptor and its place, and must hear nothing of it. Gives what was kept, with the peer's 20 stale messages in it.
+/// Closes a stream that was parked on while its description lives on in what `keep` makes of it. The next stream gets
+/// its descriptor and its place, and must hear nothing of it. Gives what was kept, with the peer's 20 stale messages in
+/// it.
 fn close_while_it_lives<T>(keep: impl FnOnce(&UnixStream) -> T) -> T {
     let (ours, mut peer) = UnixStream::pair().unwrap();
     let ours = touch(ours);
@@ -210,8 +211,8 @@ fn nothing_of_ours_is_left_at_the_poller() {
     });
 }
 
-/// A connection and a listener are handed over, as when a new version of a program takes over. The old listener lives on,
-/// so the new one is O_NONBLOCK as it comes, which a listener from outside takes for its user's wish.
+/// A connection and a listener are handed over, as when a new version of a program takes over. The old listener lives
+/// on, so the new one is O_NONBLOCK as it comes, which a listener from outside takes for its user's wish.
 #[test]
 fn a_connection_and_a_listener_are_handed_over() {
     in_three_settings(|setting| {

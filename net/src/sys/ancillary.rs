@@ -30,8 +30,8 @@ pub(crate) struct Held(AtomicI32);
 impl Held {
     /// Says that the descriptor now belongs to somebody else, again and again if need be.
     pub(crate) fn let_go(&self) {
-        // ORDERING: Relaxed: nothing is published by it, and its one reader is `drop`, which has the value to itself and
-        // so comes after whatever handed it over.
+        // ORDERING: Relaxed: nothing is published by it, and its one reader is `drop`, which has the value to itself
+        // and so comes after whatever handed it over.
         self.0.store(TAKEN, Ordering::Relaxed);
     }
 }

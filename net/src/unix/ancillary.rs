@@ -14,16 +14,16 @@ use super::{Messages, SocketCred};
 use crate::sys::ancillary::{Held, Received};
 use crate::sys::control;
 
-/// Ancillary data of Unix sockets, like std's unstable `SocketAncillary` (`unix_socket_ancillary_data`): descriptors and
-/// credentials to be sent, or that were received. See unix(7) and cmsg(3).
+/// Ancillary data of Unix sockets, like std's unstable `SocketAncillary` (`unix_socket_ancillary_data`): descriptors
+/// and credentials to be sent, or that were received. See unix(7) and cmsg(3).
 ///
 /// # Received descriptors
 ///
-/// A descriptor that was received belongs to the `SocketAncillary` until [`ScmRights`](super::ScmRights) yields it; then
-/// it belongs to whoever got it, who closes it, best by making an [`OwnedFd`](std::os::fd::OwnedFd) of it. Another walk
-/// yields the same number again, and hands nothing over. What was never yielded is closed by
-/// [`clear`](SocketAncillary::clear), by the next receive that succeeds, and by the drop; the number that is left in the
-/// buffer then means nothing. With std's nobody closes it.
+/// A descriptor that was received belongs to the `SocketAncillary` until [`ScmRights`](super::ScmRights) yields it;
+/// then it belongs to whoever got it, who closes it, best by making an [`OwnedFd`](std::os::fd::OwnedFd) of it. Another
+/// walk yields the same number again, and hands nothing over. What was never yielded is closed by
+/// [`clear`](SocketAncillary::clear), by the next receive that succeeds, and by the drop; the number that is left in
+/// the buffer then means nothing. With std's nobody closes it.
 ///
 /// Received descriptors are close-on-exec from the start (MSG_CMSG_CLOEXEC).
 ///
@@ -32,10 +32,10 @@ use crate::sys::control;
 ///
 /// # The buffer
 ///
-/// It may lie at any address, and all of it is used; std takes it to be aligned, and does not check that. A message takes
-/// 16 bytes besides its data, rounded up to a multiple of 8 (on 64-bit systems). On sockets with SO_PASSCRED every receive
-/// brings 32 bytes of credentials first. Descriptors for which there is no room, or that would exceed the limit of open
-/// files, are closed by the kernel, and the ancillary data are [`truncated`](SocketAncillary::truncated).
+/// It may lie at any address, and all of it is used; std takes it to be aligned, and does not check that. A message
+/// takes 16 bytes besides its data, rounded up to a multiple of 8 (on 64-bit systems). On sockets with SO_PASSCRED
+/// every receive brings 32 bytes of credentials first. Descriptors for which there is no room, or that would exceed the
+/// limit of open files, are closed by the kernel, and the ancillary data are [`truncated`](SocketAncillary::truncated).
 pub struct SocketAncillary<'a> {
     /// The user's memory.
     buffer: &'a mut [u8],
@@ -99,9 +99,9 @@ impl<'a> SocketAncillary<'a> {
 
     /// Adds a message with descriptors (SCM_RIGHTS). Returns `false`, and adds nothing, if there is no room.
     ///
-    /// They stay the caller's and must be open when they are sent; the kernel refuses more than 253 of them in one send.
-    /// The receiver shares their descriptions, with all that belongs to them: also the O_NONBLOCK that the descriptor of
-    /// a listener of ours has, whatever the listener's mode, until it is closed.
+    /// They stay the caller's and must be open when they are sent; the kernel refuses more than 253 of them in one
+    /// send. The receiver shares their descriptions, with all that belongs to them: also the O_NONBLOCK that the
+    /// descriptor of a listener of ours has, whatever the listener's mode, until it is closed.
     ///
     /// # Examples
     ///

@@ -3,7 +3,8 @@
 //! Owns the walk over a buffer, and the rule that yielding a received descriptor hands it over. How messages are laid
 //! out is `control`'s business.
 //!
-//! Invariant 1: `held` begins with the descriptors of the messages that are still to come, as far as they were received.
+//! Invariant 1: `held` begins with the descriptors of the messages that are still to come, as far as they were
+//! received.
 
 use std::fmt;
 use std::os::fd::RawFd;
@@ -93,9 +94,9 @@ impl fmt::Debug for ScmRights<'_> {
 
 /// The credentials of a message (SCM_CREDENTIALS).
 ///
-/// They come first with every receive from a socket that has SO_PASSCRED, which is to be set before the peer sends: what
-/// was sent earlier, unless with credentials, comes with process 0 and with user and group of nobody. A read of a stream
-/// then ends where the data of another sender begin.
+/// They come first with every receive from a socket that has SO_PASSCRED, which is to be set before the peer sends:
+/// what was sent earlier, unless with credentials, comes with process 0 and with user and group of nobody. A read of a
+/// stream then ends where the data of another sender begin.
 ///
 /// # Examples
 ///

@@ -19,10 +19,11 @@ impl UnixStream {
     /// Receives data, and the ancillary data that came with them; gives the count of bytes of data. Unstable in std
     /// (`unix_socket_ancillary_data`).
     ///
-    /// What `ancillary` held before is replaced if the call succeeds, and kept if not. A call delivers the descriptors of
-    /// one send at the most, and ends within the data that they were sent with, though there may be more behind; it may
-    /// begin with data that were sent before them. Without room for a single byte it waits for data all the same, takes
-    /// the descriptors that are with the first of them, and leaves the data. Any other way to read loses descriptors.
+    /// What `ancillary` held before is replaced if the call succeeds, and kept if not. A call delivers the descriptors
+    /// of one send at the most, and ends within the data that they were sent with, though there may be more behind; it
+    /// may begin with data that were sent before them. Without room for a single byte it waits for data all the same,
+    /// takes the descriptors that are with the first of them, and leaves the data. Any other way to read loses
+    /// descriptors.
     ///
     /// # Errors
     ///
@@ -49,10 +50,10 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when the write timeout passes or the stream is in non-blocking mode and
-    /// there is no room; EBADF for a descriptor that is not open; EINVAL for more than 253; EMSGSIZE for more than 1,024
-    /// buffers; EPERM for credentials that are not the caller's; [`BrokenPipe`](io::ErrorKind::BrokenPipe) when the peer
-    /// is gone, without a SIGPIPE; whatever else sendmsg(2) reports.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when the write timeout passes or the stream is in non-blocking mode
+    /// and there is no room; EBADF for a descriptor that is not open; EINVAL for more than 253; EMSGSIZE for more than
+    /// 1,024 buffers; EPERM for credentials that are not the caller's; [`BrokenPipe`](io::ErrorKind::BrokenPipe) when
+    /// the peer is gone, without a SIGPIPE; whatever else sendmsg(2) reports.
     ///
     /// # Blocking
     ///
@@ -67,8 +68,8 @@ impl UnixStream {
 }
 
 impl UnixDatagram {
-    /// Receives a datagram, and the ancillary data that came with it, as [`recv_vectored_with_ancillary`] does; gives the
-    /// sender's address, too.
+    /// Receives a datagram, and the ancillary data that came with it, as [`recv_vectored_with_ancillary`] does; gives
+    /// the sender's address, too.
     ///
     /// [`recv_vectored_with_ancillary`]: UnixDatagram::recv_vectored_with_ancillary
     ///
@@ -141,10 +142,10 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when the write timeout passes or the socket is in non-blocking mode and
-    /// there is no room; EBADF for a descriptor that is not open; EINVAL for more than 253; EMSGSIZE for more than 1,024
-    /// buffers, or more bytes than a datagram may have; EPERM for credentials that are not the caller's; whatever else
-    /// sendmsg(2) reports.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when the write timeout passes or the socket is in non-blocking mode
+    /// and there is no room; EBADF for a descriptor that is not open; EINVAL for more than 253; EMSGSIZE for more than
+    /// 1,024 buffers, or more bytes than a datagram may have; EPERM for credentials that are not the caller's; whatever
+    /// else sendmsg(2) reports.
     ///
     /// # Blocking
     ///
