@@ -13,7 +13,7 @@
 //! acceptor.rs     accepting, and what happens when descriptors run out
 //! resolve.rs      from what names a peer to the addresses that are tried in turn
 //! tcp/            TcpListener, TcpStream
-//! udp/            UdpSocket
+//! udp/            UdpSocket, batches of datagrams
 //! unix/           UnixListener, UnixStream, UnixDatagram, ancillary data
 //! os.rs           the paths under which std has what is not in std::net
 //! ```
@@ -35,4 +35,4 @@ pub use std::net::{
 };
 
 pub use tcp::{Incoming, IntoIncoming, TcpListener, TcpStream};
-pub use udp::UdpSocket;
+pub use udp::{Datagram, DatagramMut, UdpSocket};

@@ -63,7 +63,12 @@ pub(crate) fn peer_addr(fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
     internet(&SockRef::from(&fd).peer_addr()?)
 }
 
-/// The IPv4 or IPv6 address in `addr`; another family is an error with std's kind and message.
+/// The IPv4 or IPv6 address in `addr`.
 fn internet(addr: &SockAddr) -> io::Result<SocketAddr> {
-    addr.as_socket().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "invalid argument"))
+    addr.as_socket().ok_or_else(no_internet_address)
+}
+
+/// The error for an address of another family, with std's kind and message.
+pub(super) fn no_internet_address() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "invalid argument")
 }

@@ -15,8 +15,10 @@
 pub(crate) mod ancillary;
 pub(crate) mod connection;
 pub(crate) mod control;
+pub(crate) mod datagram;
 pub(crate) mod errno;
 pub(crate) mod mode;
+pub(crate) mod multicast;
 pub(crate) mod once_arc;
 pub(crate) mod option;
 pub(crate) mod transfer;

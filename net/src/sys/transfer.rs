@@ -12,7 +12,7 @@ const MAX_BUFFERS: usize = libc::UIO_MAXIOV as usize;
 pub(crate) const CERTAIN_BYTES: usize = 0x7fff_0000;
 
 /// What a send carries besides MSG_DONTWAIT: a peer that is gone is an error, not a signal.
-const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+pub(super) const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
 /// Takes received bytes; 0 is the end of the stream. See recv(2).
 pub(crate) fn recv(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
