@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use udp_support::*;
 
@@ -183,32 +184,39 @@ fn closing_clones_leaves_who_waits_on_another_alone() {
 /// The same across workers and threads, where closing and waiting run at the same time.
 #[test]
 fn closing_clones_elsewhere_leaves_who_waits_alone() {
+    const STOP: u32 = u32::MAX;
     in_three_settings(|setting| {
-        for way in 0..20 {
+        for way in 0..12 {
             let (socket, sender) = connected();
-            let clone = socket.try_clone().unwrap();
+            let (clone, closed) = (socket.try_clone().unwrap(), Arc::new(AtomicBool::new(false)));
+            let all_closed = Arc::clone(&closed);
             let waiter = setting.server(move || {
-                for number in 0..10 {
-                    assert_eq!(receive_number(&socket, way), number);
+                loop {
+                    let number = receive_number(&socket, way);
                     socket.send(b"next").unwrap();
+                    if number == STOP {
+                        return;
+                    }
                 }
             });
             let closer = setting.client(move || {
-                for round in 0..10 {
+                for round in 0..5 {
+                    // It waits beside the waiter until one of the numbers is its own, and is closed at once.
                     let another = clone.try_clone().unwrap();
-                    another.set_read_timeout(Some(ms(1))).unwrap();
-                    // It waits, so that it is registered; a datagram is left where it is.
-                    let _ = another.peek(&mut [0; 4]);
-                    another.set_read_timeout(None).unwrap();
+                    receive_number(&another, round);
+                    another.send(b"next").unwrap();
                     let_go(another, round + way);
                 }
+                all_closed.store(true, Ordering::Release);
             });
-            for number in 0..10u32 {
+            let send = |number: u32| {
                 sender.send(&number.to_le_bytes()).unwrap();
-                let mut buf = [0; 4];
-                assert_eq!(sender.recv(&mut buf).unwrap(), 4);
-            }
+                assert_eq!(sender.recv(&mut [0; 4]).unwrap(), 4);
+            };
+            (0..).take_while(|_| !closed.load(Ordering::Acquire)).for_each(send);
             closer.join();
+            // The waiter is alone now, and hears it all the same.
+            send(STOP);
             waiter.join();
         }
     });

@@ -5,7 +5,7 @@
 //!
 //! Invariants:
 //! 1. No function here blocks: data calls carry MSG_DONTWAIT; `connect` and `accept` are called on descriptions that
-//!    the caller keeps O_NONBLOCK.
+//!    the caller keeps O_NONBLOCK, or `connect` on a datagram socket, where there is nothing to wait for.
 //! 2. A pointer handed to the kernel comes from a reference that outlives the call, with the length of what it points
 //!    to.
 //! 3. An fd is always a [`BorrowedFd`](std::os::fd::BorrowedFd), thus open for the length of the call.
