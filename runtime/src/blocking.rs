@@ -1,1 +1,220 @@
 //! Calls that block, on threads of their own.
+//!
+//! Some calls block in the kernel or in libc and no poller knows when they would not: getaddrinfo(3), close(2) of a socket
+//! that lingers, the file system. A coroutine hands such a call to a pool of OS threads and parks until it has been made,
+//! so that its worker goes on. `dormouse-net` resolves names and closes lingering sockets by it.
+//!
+//! Owns who waits for a call, and what becomes of one that nobody waits for any more. `pool` owns the threads and the
+//! queue, `call` what goes between the two sides. Must never know what a call does.
+//!
+//! # One pool for the process
+//!
+//! And none per runtime, because a thread that is blocked in the kernel cannot be ended: the end of a runtime could only
+//! wait for it, for as long as a name server is silent, or abandon it, and then it belongs to nobody. So the threads belong
+//! to nobody from the start, and a runtime's end has nothing to drain: whoever waits is cancelled like any other
+//! coroutine, and what it waited for finishes on its own or is never begun. Runtimes that start and stop by the thousand
+//! share a few threads, which end by themselves. What may not be cut short (see [`finish`]) waits shielded, and the
+//! runtime's grace for shutdown limits it as it limits every shielded wait.
+//!
+//! # Invariants
+//!
+//! 1. A call is made at most once, on a pool thread, and never after its caller gave it up.
+//! 2. Nothing of a call is on the caller's stack: the caller may unwind at any time while the call is being made.
+//! 3. What a call holds is dropped exactly once: by the caller if the call was not begun, by the pool thread if it was
+//!    and nobody waits for its result.
+
+mod call;
+mod pool;
+
+use crate::cancel::Point;
+use crate::os_thread::Parked;
+use crate::waiter::Wait;
+use crate::{current, park};
+use call::{Call, Detached, Stage};
+use pool::Pool;
+use std::io;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Makes a call that blocks, and gives its result.
+///
+/// From a coroutine the call is made on a thread of the pool: up to 512 threads, started as they are needed, which end
+/// after ten idle seconds. Calls beyond that wait for their turn, first come, first served. A panic of `f` comes out here.
+///
+/// # Errors
+///
+/// EAGAIN or ENOMEM if the pool has no thread and cannot start one; `f` is then dropped uncalled. None on a plain thread.
+///
+/// # Blocking
+///
+/// Parks the coroutine; a cancellation point. A cancelled coroutine unwinds at once: if `f` has not been called, it never
+/// will be and is dropped here; else it goes on, and its result is dropped where it ran. In a coroutine that unwinds
+/// already it waits for the end. On a plain thread `f` is called right there.
+///
+/// # Panics
+///
+/// Panics where `f` does, and inside `no_park`.
+///
+/// # Examples
+///
+/// ```
+/// use dormouse_runtime::{blocking, run};
+///
+/// let text = run(|| blocking::run(|| std::fs::read_to_string("/proc/self/comm"))).unwrap().unwrap();
+/// assert!(!text.is_empty());
+/// ```
+pub fn run<F, T>(f: F) -> io::Result<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    run_until(None, f)
+}
+
+/// As [`run`], but waits no longer than until `deadline`; past it, what becomes of `f` is as after a cancellation.
+///
+/// # Errors
+///
+/// Those of [`run`], and `TimedOut` once `deadline` has passed. A plain thread has no other to wait for, so there `f`
+/// takes the time that it takes.
+///
+/// # Blocking
+///
+/// As [`run`].
+///
+/// # Panics
+///
+/// As [`run`].
+///
+/// # Examples
+///
+/// ```
+/// use dormouse_runtime::{blocking, run};
+/// use std::io::ErrorKind;
+/// use std::time::{Duration, Instant};
+///
+/// run(|| {
+///     let soon = Instant::now() + Duration::from_millis(10);
+///     let slow = blocking::run_until(Some(soon), || std::thread::sleep(Duration::from_millis(200)));
+///     assert_eq!(slow.unwrap_err().kind(), ErrorKind::TimedOut);
+/// });
+/// ```
+pub fn run_until<F, T>(deadline: Option<Instant>, f: F) -> io::Result<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    if !in_coroutine() {
+        return Ok(f());
+    }
+    park::check(Point::Cancellable);
+    Pending::submit(pool::shared(), f).wait(deadline, Point::Cancellable)
+}
+
+/// Makes a call that blocks for a Drop, which can neither fail nor be cut short: waits until it has been made, where a
+/// Drop may wait.
+///
+/// If the pool has no thread and cannot start one, `f` is dropped uncalled, here: what is to happen in any case belongs
+/// into the Drop of what `f` owns.
+///
+/// # Blocking
+///
+/// Parks the coroutine; no cancellation point. Inside `no_park`, and in a coroutine that unwinds, it does not wait, as
+/// [`hand_over`]. On a plain thread `f` is called right there.
+///
+/// # Panics
+///
+/// Panics where `f` does, if it waits for it.
+pub fn finish<F>(f: F)
+where
+    F: FnOnce() + Send + 'static,
+{
+    if !in_coroutine() {
+        f();
+    } else if park::may_wait_in_drop() {
+        // An error is a refusal, after which `f` has been dropped.
+        let _ = Pending::submit(pool::shared(), f).wait(None, Point::Shielded);
+    } else {
+        hand_over(f);
+    }
+}
+
+/// Has a call made on a thread of the pool, at some time, and does not wait for it. Nobody hears of a panic but the panic
+/// hook, and nothing waits for the call at the end of the process.
+///
+/// If the pool has no thread and cannot start one, `f` is dropped uncalled, here or by another caller.
+///
+/// # Blocking
+///
+/// Never, except for what dropping `f` does in that case.
+pub fn hand_over<F>(f: F)
+where
+    F: FnOnce() + Send + 'static,
+{
+    pool::shared().submit(Arc::new(Detached::new(f)));
+}
+
+fn in_coroutine() -> bool {
+    current::with_coroutine(|worker| worker.is_some())
+}
+
+/// A call in the hands of the pool, as its caller sees it. Dropped, it is given up.
+struct Pending<F: FnOnce() -> T, T> {
+    /// Who makes it.
+    pool: &'static Pool,
+    /// Its number there.
+    number: u64,
+    /// The call itself, shared with whoever makes it.
+    call: Arc<Call<F, T>>,
+}
+
+impl<F, T> Pending<F, T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    fn submit(pool: &'static Pool, f: F) -> Pending<F, T> {
+        let call = Arc::new(Call::new(f));
+        let number = pool.submit(Arc::clone(&call) as _);
+        Pending { pool, number, call }
+    }
+
+    /// Waits for the result, until `deadline`.
+    fn wait(self, deadline: Option<Instant>, point: Point) -> io::Result<T> {
+        loop {
+            let wait = Wait::begin();
+            let parked = self.call.await_end(wait.waiter()).then(|| wait.park(deadline, point));
+            if parked != Some(Parked::Woken) {
+                break;
+            }
+        }
+        // The stage decides, not the outcome of the park: the end may have come together with the deadline.
+        match self.give_up() {
+            Stage::Done(Ok(value)) => Ok(value),
+            Stage::Done(Err(payload)) => resume_unwind(payload),
+            Stage::Refused(_, error) => Err(error),
+            Stage::Queued(_) | Stage::Running | Stage::GivenUp => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
+impl<F: FnOnce() -> T, T> Pending<F, T> {
+    /// Ends the wait. What there is of the call is the caller's from now on.
+    fn give_up(&self) -> Stage<F, T> {
+        let stage = self.call.give_up();
+        if let Stage::Queued(_) = stage {
+            self.pool.withdraw(self.number);
+        }
+        stage
+    }
+}
+
+impl<F: FnOnce() -> T, T> Drop for Pending<F, T> {
+    fn drop(&mut self) {
+        drop(self.give_up());
+    }
+}
+
+#[cfg(all(test, not(dormouse_loom)))]
+mod tests;

@@ -14,6 +14,7 @@
 //! | `thread::yield_now`                                    | before it yields, and after the others ran   |
 //! | `JoinHandle::join`                                     | before and while parked; the handle is dropped |
 //! | socket operations that find nothing to do at once      | before and while parked; nothing was transferred |
+//! | `blocking::run`, `run_until`                           | before it hands over; while parked: a call not begun is never made |
 //! | the yield of a coroutine whose I/O never has to wait   | before the operation that it precedes        |
 //!
 //! Not cancellation points: everything else, anything inside a Drop that runs during an unwind, the Drop of a closure that

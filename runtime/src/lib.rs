@@ -24,13 +24,14 @@
 //! |---|---|
 //! | `cancel`, `park`, `os_thread`, `waiter` | the one suspension point, and the contract of who waits |
 //! | `wait`, `budget` | waiting for an fd |
+//! | `blocking` | calls that block, on threads of their own |
 //! | `runtime`, `builder`, `thread` | start, end, and the std-shaped surface |
 
 #![deny(unsafe_code)]
 #![cfg_attr(dormouse_loom, allow(dead_code, unused_imports))]
 
 mod atomic;
-mod blocking;
+pub mod blocking;
 pub mod budget;
 mod builder;
 mod cancel;

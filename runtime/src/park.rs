@@ -69,6 +69,19 @@ fn throw_after_others(worker: &Worker) -> ! {
     cancel::throw()
 }
 
+/// For a wait that has effects before its park: panics inside `no_park` and throws a cancel that is due, as the park would.
+pub(crate) fn check(point: Point) {
+    in_coroutine(|worker| {
+        checked(worker, point);
+    });
+}
+
+/// Whether a Drop in the calling coroutine may wait for something: not inside `no_park`, and not in an unwind, which is
+/// to be over soon.
+pub(crate) fn may_wait_in_drop() -> bool {
+    in_coroutine(|worker| worker.with_running(|slot| slot.life.no_park == 0) && worker.unwinding() != Unwinding::Yes)
+}
+
 #[inline(always)]
 fn unless_cancelled(outcome: Outcome) -> Parked {
     match outcome {

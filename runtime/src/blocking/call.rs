@@ -1,0 +1,165 @@
+//! A call that blocks, between whoever waits for it and the pool thread that makes it.
+//!
+//! Owns the stages of a call and the waiter of its caller. Does not know queues or threads.
+//!
+//! ```text
+//!            begin            end
+//!   Queued --------> Running ------> Done, Refused    the caller is woken
+//!     |                 |                  |
+//!     |                 | give_up          | give_up: the caller has the result
+//!     |                 v                  v
+//!     +-------------> GivenUp <------------+
+//!       give_up: the call will not be made; the caller has the closure
+//! ```
+//!
+//! An end that comes after `GivenUp` is the pool thread's, to drop.
+//!
+//! Invariant 1: whoever moves the stage on under the lock has what was in it; it is called or dropped outside of the lock.
+//! Invariant 2: a waiter is there only while the stage is `Queued` or `Running`; whoever ends that wakes it.
+
+use crate::lock::Lock;
+use crate::park;
+use crate::waiter::Waiter;
+use std::io;
+use std::mem::replace;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+
+/// A call as the pool sees it.
+pub(super) trait Job: Send + Sync {
+    /// Makes the call, unless it was given up. Pool threads only, once. Never unwinds.
+    fn run(&self);
+
+    /// Instead of `run`: there will be no thread to make it. Never unwinds.
+    fn refuse(&self, error: io::Error);
+}
+
+/// How far a call has come.
+pub(super) enum Stage<F, T> {
+    /// Not begun.
+    Queued(F),
+    /// Being made.
+    Running,
+    /// Made; a panic is a result, too.
+    Done(thread::Result<T>),
+    /// Never to be made.
+    Refused(F, io::Error),
+    /// Nobody waits for it, or its caller has taken the result.
+    GivenUp,
+}
+
+/// A call whose caller waits.
+pub(super) struct Call<F, T>(Lock<State<F, T>>);
+
+/// What the two sides share.
+struct State<F, T> {
+    /// How far it has come.
+    stage: Stage<F, T>,
+    /// Whom to wake (invariant 2).
+    waiter: Option<Waiter>,
+}
+
+impl<F: FnOnce() -> T, T> Call<F, T> {
+    pub(super) fn new(f: F) -> Call<F, T> {
+        Call(Lock::new(State { stage: Stage::Queued(f), waiter: None }))
+    }
+
+    /// Caller: leaves a waiter for the end, in place of an earlier one; `false` if the end has come.
+    pub(super) fn await_end(&self, waiter: Waiter) -> bool {
+        let mut state = self.0.lock();
+        let awaited = matches!(state.stage, Stage::Queued(_) | Stage::Running);
+        let unneeded = if awaited { state.waiter.replace(waiter) } else { Some(waiter) };
+        drop(state);
+        drop(unneeded);
+        awaited
+    }
+
+    /// Caller: does not wait any more. What there is of the call is the caller's, to use or to drop.
+    pub(super) fn give_up(&self) -> Stage<F, T> {
+        let mut state = self.0.lock();
+        let stage = replace(&mut state.stage, Stage::GivenUp);
+        let waiter = state.waiter.take();
+        drop(state);
+        drop(waiter);
+        stage
+    }
+
+    /// Pool: takes what is to be called, unless nobody wants it any more.
+    fn begin(&self) -> Option<F> {
+        let mut state = self.0.lock();
+        match replace(&mut state.stage, Stage::Running) {
+            Stage::Queued(f) => Some(f),
+            other => {
+                state.stage = other;
+                None
+            }
+        }
+    }
+
+    /// Pool: leaves the end of what it began, and wakes the caller; drops it if there is none any more.
+    fn end(&self, end: Stage<F, T>) {
+        let mut state = self.0.lock();
+        if let Stage::GivenUp = state.stage {
+            drop(state);
+            drop_quietly(end);
+            return;
+        }
+        // What was there is `Running`, with nothing in it to drop.
+        state.stage = end;
+        let waiter = state.waiter.take();
+        drop(state);
+        if let Some(waiter) = waiter {
+            waiter.wake();
+        }
+    }
+}
+
+impl<F, T> Job for Call<F, T>
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    fn run(&self) {
+        if let Some(f) = self.begin() {
+            self.end(Stage::Done(catch_unwind(AssertUnwindSafe(f))));
+        }
+    }
+
+    fn refuse(&self, error: io::Error) {
+        if let Some(f) = self.begin() {
+            self.end(Stage::Refused(f, error));
+        }
+    }
+}
+
+/// A call that nobody waits for.
+pub(super) struct Detached<F>(Lock<Option<F>>);
+
+impl<F> Detached<F> {
+    pub(super) fn new(f: F) -> Detached<F> {
+        Detached(Lock::new(Some(f)))
+    }
+
+    fn take(&self) -> Option<F> {
+        self.0.lock().take()
+    }
+}
+
+impl<F: FnOnce() + Send> Job for Detached<F> {
+    fn run(&self) {
+        if let Some(f) = self.take() {
+            drop_quietly(catch_unwind(AssertUnwindSafe(f)));
+        }
+    }
+
+    fn refuse(&self, _: io::Error) {
+        drop_quietly(self.take());
+    }
+}
+
+/// Drops what nobody waits for. A panic in its Drop has nowhere to go but the panic hook, and ends nobody's thread.
+fn drop_quietly<V>(value: V) {
+    let dropped = park::shielded(|| catch_unwind(AssertUnwindSafe(|| drop(value))));
+    // The payload of that panic is forgotten: its own Drop could panic again.
+    std::mem::forget(dropped);
+}

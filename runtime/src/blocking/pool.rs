@@ -1,0 +1,204 @@
+//! The threads that make calls which block, and the queue before them.
+//!
+//! Owns when a thread starts, what it takes next and when it ends. Does not know what a call is, nor who waits for one.
+//!
+//! Threads start one after the other: each starts the next one if it leaves calls in the queue. A burst of short calls is
+//! then served by a few threads instead of by as many as there are calls, and the thread that hands a call over pays for
+//! one start at most. Like workers, the threads have the signal mask of whoever started them and std's stack size; an idle
+//! one sleeps on the futex of a plain thread that waits (`os_thread.rs`).
+//!
+//! Invariant 1: a thread that goes idle found the queue empty, and a call that finds an idle thread takes it off the list,
+//! under the same lock. The list decides, not the outcome of the thread's sleep: one that is not on it any more looks at
+//! the queue again.
+//! Invariant 2: so while there are calls in the queue, some thread is about to look at it or is starting, or all threads
+//! there can be are busy. If there are none at all and none can be started, every call in the queue is refused.
+//! Invariant 3: `threads` counts those starting, busy and idle; it is lowered under the lock under which the decision to
+//! end is made.
+
+use super::call::Job;
+use crate::cancel::Point;
+use crate::lock::Lock;
+use crate::os_thread::Parked;
+use crate::waiter::{Wait, Waiter};
+use std::collections::BTreeMap;
+use std::io;
+use std::mem::take;
+use std::sync::{Arc, LazyLock};
+use std::thread::Builder;
+use std::time::{Duration, Instant};
+
+/// The most threads of the process's pool.
+const LIMIT: usize = 512;
+
+/// How long a thread is idle before it ends.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// The pool of the process.
+pub(super) fn shared() -> &'static Pool {
+    static SHARED: LazyLock<Pool> = LazyLock::new(|| Pool::new(LIMIT, IDLE, start_thread));
+    &SHARED
+}
+
+fn start_thread(pool: &'static Pool) -> io::Result<()> {
+    Builder::new().name("dormouse-blocking".into()).spawn(|| pool.serve()).map(drop)
+}
+
+/// See the heading.
+pub(super) struct Pool {
+    /// Calls and threads.
+    state: Lock<State>,
+    /// The most threads.
+    limit: usize,
+    /// How long one is idle before it ends.
+    idle: Duration,
+    /// Starts a thread that calls [`Pool::serve`].
+    start_thread: fn(&'static Pool) -> io::Result<()>,
+}
+
+/// What is shared by those who hand over calls and the threads.
+struct State {
+    /// The calls not begun, oldest first. By number, since one that is given up leaves from the middle.
+    queue: BTreeMap<u64, Arc<dyn Job>>,
+    /// Threads asleep, the one that has slept least last: it is the next, and the surplus ages.
+    idle: Vec<(u64, Waiter)>,
+    /// Threads there are (invariant 3).
+    threads: usize,
+    /// Whether one of them has not yet looked at the queue for the first time.
+    starting: bool,
+    /// The last number given to a call or to a sleep.
+    last: u64,
+}
+
+/// What a thread does next.
+enum Next {
+    /// Makes a call.
+    Job(Arc<dyn Job>),
+    /// Sleeps, under this number.
+    Sleep(u64),
+}
+
+impl State {
+    fn number(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
+    /// Whether another thread is to be started for what is in the queue; it then counts already.
+    fn grow(&mut self, limit: usize) -> bool {
+        let grows = !self.queue.is_empty() && self.idle.is_empty() && !self.starting && self.threads < limit;
+        self.starting |= grows;
+        self.threads += usize::from(grows);
+        grows
+    }
+}
+
+impl Pool {
+    pub(super) fn new(limit: usize, idle: Duration, start_thread: fn(&'static Pool) -> io::Result<()>) -> Pool {
+        let state = State { queue: BTreeMap::new(), idle: Vec::new(), threads: 0, starting: false, last: 0 };
+        Pool { state: Lock::new(state), limit, idle, start_thread }
+    }
+
+    /// Puts a call in the queue, and sees to it that a thread comes for it; gives its number.
+    pub(super) fn submit(&'static self, job: Arc<dyn Job>) -> u64 {
+        let mut state = self.state.lock();
+        let number = state.number();
+        state.queue.insert(number, job);
+        let sleeper = state.idle.pop();
+        let grows = sleeper.is_none() && state.grow(self.limit);
+        drop(state);
+        match sleeper {
+            Some((_, sleeper)) => sleeper.wake(),
+            None if grows => self.start(),
+            None => {}
+        }
+        number
+    }
+
+    /// Takes a call out of the queue, if it is there.
+    pub(super) fn withdraw(&self, number: u64) {
+        let withdrawn = self.state.lock().queue.remove(&number);
+        drop(withdrawn);
+    }
+
+    /// Starts the thread that `grow` has counted.
+    #[cold]
+    fn start(&'static self) {
+        if let Err(error) = (self.start_thread)(self) {
+            let mut state = self.state.lock();
+            state.starting = false;
+            state.threads -= 1;
+            // Those that there are will come for what is in the queue.
+            let orphans = if state.threads == 0 { take(&mut state.queue) } else { BTreeMap::new() };
+            drop(state);
+            orphans.into_values().for_each(|job| job.refuse(repeated(&error)));
+        }
+    }
+
+    /// The life of a thread.
+    pub(super) fn serve(&'static self) {
+        self.state.lock().starting = false;
+        while let Some(job) = self.next_job() {
+            job.run();
+        }
+    }
+
+    /// Waits for a call to make; `None` when none has come for so long that the thread is to end.
+    fn next_job(&'static self) -> Option<Arc<dyn Job>> {
+        loop {
+            let wait = Wait::begin();
+            let (next, grows) = self.job_or_sleep(wait.waiter());
+            if grows {
+                self.start();
+            }
+            match next {
+                Next::Job(job) => return Some(job),
+                Next::Sleep(number) => {
+                    let parked = wait.park(Some(Instant::now() + self.idle), Point::Shielded);
+                    if self.wake_up(number, parked) {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The oldest call, or else a place among the idle; and whether another thread is to be started.
+    fn job_or_sleep(&self, waiter: Waiter) -> (Next, bool) {
+        let mut state = self.state.lock();
+        if let Some((_, job)) = state.queue.pop_first() {
+            let grows = state.grow(self.limit);
+            return (Next::Job(job), grows);
+        }
+        let number = state.number();
+        state.idle.push((number, waiter));
+        (Next::Sleep(number), false)
+    }
+
+    /// Back from a sleep: leaves the idle, if it was not taken off the list (invariant 1); `true` if the thread is to end.
+    fn wake_up(&self, number: u64, parked: Parked) -> bool {
+        let mut state = self.state.lock();
+        let Some(place) = state.idle.iter().position(|(idle, _)| *idle == number) else {
+            return false;
+        };
+        let own = state.idle.remove(place);
+        let ends = parked == Parked::TimedOut;
+        state.threads -= usize::from(ends);
+        drop(state);
+        drop(own);
+        ends
+    }
+}
+
+/// The same error once more.
+fn repeated(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
+}
+
+#[cfg(test)]
+impl Pool {
+    /// How many threads there are, and how many calls are in the queue.
+    pub(super) fn figures(&self) -> (usize, usize) {
+        let state = self.state.lock();
+        (state.threads, state.queue.len())
+    }
+}
