@@ -37,7 +37,8 @@
 //!
 //! | `std` | `dormouse` |
 //! |---|---|
-//! | `std::net::{TcpListener, TcpStream, Incoming}` | [`dormouse::net`](net), which re-exports `std`'s addresses, [`Shutdown`](net::Shutdown) and [`ToSocketAddrs`](net::ToSocketAddrs) |
+//! | `std::net::{TcpListener, TcpStream, Incoming}` | [`dormouse::net`](net), which re-exports `std`'s addresses and [`Shutdown`](net::Shutdown) |
+//! | `std::net::ToSocketAddrs` | [`net::ToSocketAddrs`], the same for the same types, but a lookup parks; [`net::lookup_host`] |
 //! | `std::thread::{spawn, Builder, JoinHandle}` | [`thread::spawn`], [`thread::Builder`], [`thread::JoinHandle`] |
 //! | `std::thread::{current, Thread, ThreadId}` | [`thread::current`], [`thread::Thread`], [`thread::ThreadId`] |
 //! | `std::thread::{park, park_timeout}` | [`thread::park`], [`thread::park_timeout`] |

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::io;
 use std::iter::FusedIterator;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::TcpStream;
 use crate::acceptor::Acceptor;
-use crate::resolve;
+use crate::resolve::{self, ToSocketAddrs};
 use crate::socket::Socket;
 use crate::sys::{connection, option};
 
@@ -49,7 +49,7 @@ impl TcpListener {
     ///
     /// # Blocking
     ///
-    /// Never for numeric addresses; the lookup of a host name blocks the thread.
+    /// Only for a host name, which it looks up: that parks the coroutine or blocks the plain thread.
     ///
     /// # Examples
     ///

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use dormouse_runtime::wait::Interest;
 
 use crate::description;
-use crate::resolve;
+use crate::resolve::{self, ToSocketAddrs};
 use crate::socket::Socket;
 use crate::sys::{connection, errno, mode, option};
 
@@ -52,8 +52,8 @@ impl TcpStream {
     ///
     /// # Blocking
     ///
-    /// Parks the coroutine, or blocks the plain thread, until the connection stands or has failed. The lookup of a host
-    /// name blocks the thread; a numeric address needs none.
+    /// Parks the coroutine, or blocks the plain thread, until the connection stands or has failed; before that, if `addr`
+    /// has a host name, until it has been looked up. Both are cancellation points.
     pub fn connect<A: ToSocketAddrs>(addr: A) -> io::Result<TcpStream> {
         resolve::first_success(addr, |addr| connect_with(addr, || Ok(None)))
     }
