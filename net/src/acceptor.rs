@@ -68,6 +68,9 @@ impl Acceptor {
                 if self.socket.is_lent() {
                     socket.adopt_timeouts()?;
                 }
+                if self.socket.may_linger() {
+                    socket.adopt_linger();
+                }
                 Ok((socket, peer))
             }
             Err(error) => {

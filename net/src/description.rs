@@ -1,5 +1,5 @@
-//! What all socket objects of one open description must agree on: the user's mode, the timeouts, and whether anyone
-//! else can reach the description. Clones share it, as clones share the description itself.
+//! What all socket objects of one open description must agree on: the user's mode, the timeouts, whether closing it may
+//! block, and whether anyone else can reach it. Clones share it, as clones share the description itself.
 //!
 //! A socket that was never cloned, lent, given a timeout or switched has none of this allocated: it blocks without
 //! limit and only its object knows the fd.
@@ -45,6 +45,9 @@ pub(crate) struct Description {
     cloned: AtomicBool,
     /// Somebody of ours has shut it down, or is about to.
     shut: AtomicBool,
+    /// SO_LINGER was once set above zero. It stays, since two clones may set the option at the same time, in an order that
+    /// only the kernel knows: it is asked at the close.
+    may_linger: AtomicBool,
 }
 
 impl Description {
@@ -106,6 +109,16 @@ impl Description {
         self.shut.load(Ordering::Relaxed) || self.lent()
     }
 
+    pub(crate) fn may_linger(&self) -> bool {
+        // ORDERING: Relaxed; see `Description`.
+        self.may_linger.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_may_linger(&self) {
+        // ORDERING: Relaxed; see `Description`.
+        self.may_linger.store(true, Ordering::Relaxed);
+    }
+
     /// How long a call that would block may wait: an error when the user asked for non-blocking calls. Asks the kernel
     /// if strangers may have changed it; but they cannot ask a listener for non-blocking calls, whose flag is ours.
     pub(crate) fn patience(&self, fd: BorrowedFd<'_>, kind: Kind, interest: Interest) -> io::Result<Option<Instant>> {
@@ -125,6 +138,13 @@ impl Description {
         // ORDERING: Relaxed; see `Description`.
         self.lent() || self.cloned.load(Ordering::Relaxed)
     }
+}
+
+/// Whether closing the last fd of the description waits for what it has sent, as the kernel has it. See SO_LINGER in
+/// socket(7).
+pub(crate) fn lingers(fd: BorrowedFd<'_>) -> bool {
+    // What is no socket has no such option.
+    option::linger(fd).is_ok_and(|linger| linger.is_some_and(|time| !time.is_zero()))
 }
 
 /// The timeout as the kernel has it, rounded up to its clock ticks.

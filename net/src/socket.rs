@@ -11,18 +11,20 @@
 //! 4. The deadline belongs to the call: it is set once, when the call first has to wait.
 //! 5. Never-lent sockets ask the kernel for neither mode nor timeouts; lent ones ask at each wait.
 //! 6. What no event tells of is tried again after pauses, in the same loop and under the same deadline.
+//! 7. No close blocks a worker: one that lingers is made by the blocking pool. Sockets that were neither lent nor given a
+//!    linger time do not ask the kernel whether they do.
 
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use dormouse_runtime::budget;
 use dormouse_runtime::wait::{self, Interest, Source};
+use dormouse_runtime::{blocking, budget};
 
 use crate::description::{self, Description, Kind};
 use crate::sys::once_arc::OnceArc;
-use crate::sys::{connection, errno, mode};
+use crate::sys::{connection, errno, mode, option};
 
 /// The pause after the first attempt whose success no event will tell of; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -32,7 +34,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// One socket object: an fd, its registration, and its part in what clones share.
 pub(crate) struct Socket {
-    /// The fd; `None` only between `into_fd` and drop.
+    /// The fd; `None` only at the end, in `into_fd` and drop.
     fd: Option<OwnedFd>,
     /// Who decides the mode.
     kind: Kind,
@@ -271,6 +273,27 @@ impl Socket {
         Ok(())
     }
 
+    /// Sets SO_LINGER, and remembers if the close may block from now on.
+    pub(crate) fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        if linger.is_some_and(|time| !time.is_zero()) {
+            self.description.get_or_make().set_may_linger();
+        }
+        option::set_linger(self.fd(), linger)
+    }
+
+    /// Whether closing the description may block, as far as is known without asking the kernel.
+    pub(crate) fn may_linger(&self) -> bool {
+        self.description.get().is_some_and(|description| description.lent() || description.may_linger())
+    }
+
+    /// Takes over the linger time that the kernel copied from a listening socket. That need not be the present one: the
+    /// connection has it from the time when the peer made it.
+    pub(crate) fn adopt_linger(&self) {
+        if description::lingers(self.fd()) {
+            self.description.get_or_make().set_may_linger();
+        }
+    }
+
     /// Sets the user's mode for this socket and its clones.
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         match self.kind {
@@ -312,18 +335,26 @@ fn borrow(fd: &Option<OwnedFd>) -> BorrowedFd<'_> {
     fd.as_ref().expect("a socket in use has its fd").as_fd()
 }
 
-/// Closes the socket. With SO_LINGER above zero and unsent data, close(2) blocks the thread, even in non-blocking mode.
+/// Closes the socket. With SO_LINGER above zero and data unsent, close(2) blocks the thread, even in non-blocking mode: a
+/// coroutine then parks until it is done, while the pool makes the call; inside `no_park` or in an unwind it does not wait.
+/// If the pool has no thread, the fd is closed here all the same.
 impl Drop for Socket {
     fn drop(&mut self) {
-        let Some(fd) = &self.fd else { return };
+        let Some(fd) = self.fd.take() else { return };
         let (lent, shared) = match self.description.get() {
             Some(description) => (description.lent(), description.shared()),
             None => (false, false),
         };
-        // Children of `std::process::Command` are no owners: the fd is close-on-exec. A bare fork(2) is not noticed.
-        self.source.deregister(fd.as_fd(), !shared);
+        // A listener has sent nothing that it could wait for.
+        let lingers = self.kind == Kind::Data && self.may_linger() && description::lingers(fd.as_fd());
+        // Children of `std::process::Command` are no owners: the fd is close-on-exec. A bare fork(2) is not noticed. A
+        // description that lingers is open, and known to epoll, for a while yet.
+        self.source.deregister(fd.as_fd(), !shared && !lingers);
         if lent && self.kind == Kind::Acceptor {
             description::restore_mode(fd.as_fd(), self.description.leave());
+        }
+        if lingers {
+            blocking::finish(move || drop(fd));
         }
     }
 }
@@ -405,6 +436,22 @@ mod tests {
         let (socket, _peer) = pair();
         let error = socket.retry::<()>(Interest::Read, |_| Err(io::ErrorKind::TimedOut.into())).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn only_a_linger_time_is_remembered() {
+        let (socket, _peer) = pair();
+        socket.set_linger(None).unwrap();
+        socket.set_linger(Some(Duration::ZERO)).unwrap();
+        assert!(socket.description.get().is_none(), "nothing to remember");
+        let clone = socket.try_clone().unwrap();
+        assert!(!socket.may_linger());
+        clone.set_linger(Some(Duration::from_secs(1))).unwrap();
+        assert!(socket.may_linger() && description::lingers(socket.fd()));
+        socket.set_linger(None).unwrap();
+        assert!(!description::lingers(clone.fd()));
+        let (foreign, _peer) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert!(Socket::foreign_data(foreign.into()).may_linger(), "others may have set it");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::io;
 use std::iter::FusedIterator;
 use std::net::SocketAddr;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::time::Duration;
 
 use super::TcpStream;
 use crate::acceptor::Acceptor;
@@ -145,6 +146,25 @@ impl TcpListener {
     #[must_use = "`self` will be dropped if the result is not used"]
     pub fn into_incoming(self) -> IntoIncoming {
         IntoIncoming { listener: self }
+    }
+
+    /// Sets SO_LINGER, in whole seconds, which connections made from now on inherit: see
+    /// [`TcpStream::set_linger`]. The listener itself never lingers. Std has no such method.
+    ///
+    /// # Errors
+    ///
+    /// Whatever setsockopt(2) reports.
+    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        self.socket().set_linger(linger)
+    }
+
+    /// Returns SO_LINGER. Std has no such method.
+    ///
+    /// # Errors
+    ///
+    /// Whatever getsockopt(2) reports.
+    pub fn linger(&self) -> io::Result<Option<Duration>> {
+        option::linger(self.socket().fd())
     }
 
     /// Sets IP_TTL, which accepted connections inherit.

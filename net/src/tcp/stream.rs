@@ -17,7 +17,7 @@ use crate::sys::{connection, errno, mode, option};
 /// A TCP stream between a local and a remote socket, like [`std::net::TcpStream`].
 ///
 /// Reading and writing go through `&TcpStream` too, so that one coroutine may read while another writes. The connection
-/// is closed when the value is dropped; with SO_LINGER set and data unsent, that blocks the thread (see
+/// is closed when the value is dropped; with SO_LINGER set, that waits for what was sent (see
 /// [`set_linger`](TcpStream::set_linger)).
 ///
 /// # Examples
@@ -186,10 +186,11 @@ impl TcpStream {
     ///
     /// # Blocking
     ///
-    /// Not this call, but the drop that closes the connection then blocks the thread, and with it a worker, for as long
-    /// as the data takes, non-blocking mode or not.
+    /// Not this call, but the drop that closes the connection, as in std, non-blocking mode or not: it blocks a plain
+    /// thread and parks a coroutine, for as long as the data takes. That is no cancellation point; inside `no_park`, and in
+    /// a coroutine that unwinds, the drop does not wait, and the connection is closed in the background.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        option::set_linger(self.socket.fd(), linger)
+        self.socket.set_linger(linger)
     }
 
     /// Returns SO_LINGER. Unstable in std (`tcp_linger`).

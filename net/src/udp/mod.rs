@@ -11,7 +11,7 @@ mod socket;
 mod transfer;
 
 // What names a peer, for all files of this room.
-use std::net::ToSocketAddrs;
+use crate::resolve::ToSocketAddrs;
 
 pub use many::{Datagram, DatagramMut};
 pub use socket::UdpSocket;
