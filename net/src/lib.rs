@@ -12,7 +12,7 @@
 //! socket.rs       the owned fd and THE retry loop: try, on EWOULDBLOCK wait, retry
 //! acceptor.rs     accepting, and what happens when descriptors run out
 //! resolve.rs      from what names a peer to the addresses that are tried in turn
-//! tcp/            TcpListener, TcpStream
+//! tcp/            TcpListener, TcpStream, and their builders
 //! udp/            UdpSocket, batches of datagrams
 //! unix/           UnixListener, UnixStream, UnixDatagram, ancillary data
 //! os.rs           the paths under which std has what is not in std::net
@@ -33,5 +33,5 @@ mod unix;
 pub use std::net::{AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 pub use resolve::{ToSocketAddrs, lookup_host};
-pub use tcp::{Incoming, IntoIncoming, TcpListener, TcpStream};
+pub use tcp::{Incoming, IntoIncoming, TcpListener, TcpListenerBuilder, TcpStream, TcpStreamBuilder};
 pub use udp::{Datagram, DatagramMut, UdpSocket};

@@ -19,6 +19,7 @@ pub mod linux {
     pub mod net {
         pub use std::os::linux::net::SocketAddrExt;
 
+        pub use crate::tcp::TcpStreamExt;
         pub use crate::unix::UnixSocketExt;
     }
 }

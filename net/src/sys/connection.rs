@@ -7,23 +7,19 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 /// A new stream socket of the family of `addr`, close-on-exec and O_NONBLOCK.
-fn stream_socket(addr: &SocketAddr) -> io::Result<Socket> {
-    Socket::new(Domain::for_address(*addr), Type::STREAM.nonblocking(), None)
+pub(crate) fn stream_socket(addr: &SocketAddr) -> io::Result<OwnedFd> {
+    Socket::new(Domain::for_address(*addr), Type::STREAM.nonblocking(), None).map(OwnedFd::from)
 }
 
-/// A new unconnected socket, O_NONBLOCK, for a [`connect`] to `addr`.
-pub(crate) fn connector(addr: &SocketAddr) -> io::Result<OwnedFd> {
-    stream_socket(addr).map(OwnedFd::from)
+/// Gives the socket a local address. See bind(2).
+pub(crate) fn bind(fd: BorrowedFd<'_>, addr: &SocketAddr) -> io::Result<()> {
+    SockRef::from(&fd).bind(&SockAddr::from(*addr))
 }
 
-/// A new socket, O_NONBLOCK, that listens at `addr` with SO_REUSEADDR and a queue of at most `backlog` connections (the
-/// kernel lowers it to net.core.somaxconn).
-pub(crate) fn listener(addr: &SocketAddr, backlog: i32) -> io::Result<OwnedFd> {
-    let socket = stream_socket(addr)?;
-    socket.set_reuse_address(true)?;
-    socket.bind(&SockAddr::from(*addr))?;
-    socket.listen(backlog)?;
-    Ok(socket.into())
+/// Lets the socket take connections, of which at most `backlog` wait (the kernel lowers it to net.core.somaxconn). See
+/// listen(2).
+pub(crate) fn listen(fd: BorrowedFd<'_>, backlog: i32) -> io::Result<()> {
+    SockRef::from(&fd).listen(backlog)
 }
 
 /// Begins a connection, or asks how the one that was begun fares. The description must be O_NONBLOCK. See connect(2).

@@ -7,14 +7,11 @@ use std::net::SocketAddr;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
-use super::TcpStream;
+use super::{TcpListenerBuilder, TcpStream};
 use crate::acceptor::Acceptor;
-use crate::resolve::{self, ToSocketAddrs};
+use crate::resolve::ToSocketAddrs;
 use crate::socket::Socket;
 use crate::sys::{connection, option};
-
-/// The longest queue of connections that wait to be accepted; the kernel lowers it to net.core.somaxconn.
-const BACKLOG: i32 = 4096;
 
 /// A TCP socket server, listening for connections, like [`std::net::TcpListener`].
 ///
@@ -61,10 +58,12 @@ impl TcpListener {
     /// assert_ne!(listener.local_addr().unwrap().port(), 0);
     /// ```
     pub fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<TcpListener> {
-        resolve::first_success(addr, |addr| {
-            let fd = connection::listener(addr, BACKLOG)?;
-            Ok(TcpListener::from_socket(Socket::acceptor(fd)))
-        })
+        TcpListener::builder().bind(addr)
+    }
+
+    /// Makes listeners with options that have to be set before they are bound. Std has no such function.
+    pub fn builder() -> TcpListenerBuilder {
+        TcpListenerBuilder::new()
     }
 
     pub(super) fn from_socket(socket: Socket) -> TcpListener {

@@ -3,10 +3,14 @@
 //! Owns what is particular to TCP above the retry loop of `socket`: connecting, accepting, the options, and that a
 //! short transfer means there was no more. Must never know what waits, nor how.
 
+mod builder;
 mod convert;
+mod linux;
 mod listener;
 mod stream;
 mod transfer;
 
+pub use builder::{TcpListenerBuilder, TcpStreamBuilder};
+pub use linux::TcpStreamExt;
 pub use listener::{Incoming, IntoIncoming, TcpListener};
 pub use stream::TcpStream;

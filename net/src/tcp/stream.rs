@@ -3,12 +3,13 @@
 use std::fmt;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
 use dormouse_runtime::wait::Interest;
 
+use super::TcpStreamBuilder;
 use crate::description;
 use crate::resolve::{self, ToSocketAddrs};
 use crate::socket::Socket;
@@ -55,7 +56,7 @@ impl TcpStream {
     /// Parks the coroutine, or blocks the plain thread, until the connection stands or has failed; before that, if `addr`
     /// has a host name, until it has been looked up. Both are cancellation points.
     pub fn connect<A: ToSocketAddrs>(addr: A) -> io::Result<TcpStream> {
-        resolve::first_success(addr, |addr| connect_with(addr, || Ok(None)))
+        resolve::first_success(addr, |addr| connect_on(connection::stream_socket(addr)?, addr, || Ok(None)))
     }
 
     /// Opens a connection to a remote host, and gives up after `timeout`.
@@ -69,10 +70,13 @@ impl TcpStream {
     ///
     /// Parks the coroutine, or blocks the plain thread, for at most `timeout`.
     pub fn connect_timeout(addr: &SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
-        connect_with(addr, || match timeout {
-            Duration::ZERO => Err(description::zero_timeout()),
-            timeout => Ok(description::deadline_after(timeout)),
-        })
+        connect_on(connection::stream_socket(addr)?, addr, || deadline_of(timeout))
+    }
+
+    /// Makes connections from a local address of one's choice, or with options that have to be set before they are made.
+    /// Std has no such function.
+    pub fn builder() -> TcpStreamBuilder {
+        TcpStreamBuilder::new()
     }
 
     pub(super) fn from_socket(socket: Socket) -> TcpStream {
@@ -258,15 +262,27 @@ impl TcpStream {
     }
 }
 
-/// Connects to one address; `deadline` is asked once there is something to wait for, as std checks its timeout.
-fn connect_with(addr: &SocketAddr, deadline: impl FnOnce() -> io::Result<Option<Instant>>) -> io::Result<TcpStream> {
-    let socket = Socket::data(connection::connector(addr)?);
+/// Connects a fresh O_NONBLOCK socket; `deadline` is asked once there is something to wait for, as std checks its timeout.
+pub(super) fn connect_on(
+    socket: OwnedFd,
+    addr: &SocketAddr,
+    deadline: impl FnOnce() -> io::Result<Option<Instant>>,
+) -> io::Result<TcpStream> {
+    let socket = Socket::data(socket);
     match connection::connect(socket.fd(), addr) {
         Err(error) if errno::is_connecting(&error) => finish(&socket, addr, deadline()?)?,
         begun => begun?,
     }
     mode::set_nonblocking(socket.fd(), false)?;
     Ok(TcpStream { socket })
+}
+
+/// The end of a connect that may take as long as `timeout`.
+pub(super) fn deadline_of(timeout: Duration) -> io::Result<Option<Instant>> {
+    match timeout {
+        Duration::ZERO => Err(description::zero_timeout()),
+        timeout => Ok(description::deadline_after(timeout)),
+    }
 }
 
 /// Waits for a connection that has begun. Asking connect(2) again tells "not yet" from "done" and reports SO_ERROR.
