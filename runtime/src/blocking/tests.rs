@@ -129,9 +129,10 @@ fn without_any_thread_a_call_is_refused_and_dropped_by_its_caller() {
 /// Who relies on a thread that is starting is refused with whoever tried to start it.
 #[test]
 fn a_failed_start_refuses_all_that_are_in_the_queue() {
-    static OTHER: std::sync::Mutex<Option<Arc<Call<fn(), ()>>>> = std::sync::Mutex::new(None);
+    type Simple = Call<fn(), ()>;
+    static OTHER: std::sync::Mutex<Option<Arc<Simple>>> = std::sync::Mutex::new(None);
     fn refuse_two(pool: &'static Pool) -> io::Result<()> {
-        let other = Arc::new(Call::new((|| ()) as fn()));
+        let other = Arc::new(Simple::new(|| ()));
         *OTHER.lock().unwrap() = Some(Arc::clone(&other));
         pool.submit(other);
         refuse(pool)
