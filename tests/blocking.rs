@@ -244,6 +244,49 @@ fn a_runtime_ends_while_a_call_of_its_own_goes_on() {
     });
 }
 
+/// What may not be cut short is waited for as long as the runtime's end allows, then left to the pool.
+#[test]
+fn a_finish_past_the_grace_is_leaked_and_named() {
+    let ended = child("a_finish_past_the_grace_is_leaked_and_named", 20, || {
+        let (open, begins, call) = gate();
+        let start = Instant::now();
+        let runtime = Builder::new().shutdown_timeout(Duration::from_millis(100));
+        let waits = runtime.run(move || {
+            let waits = spawn(move || blocking::finish(call));
+            eventually(5, "the call begins", || begins.try_recv().is_ok());
+            waits
+        });
+        assert!(is_cancelled(&waits.unwrap().join()));
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        drop(open);
+        // Its end wakes nobody; the thread goes on with what comes next.
+        let mut answers = Vec::new();
+        run(|| (0..10).for_each(|n| answers.push(blocking::run(move || n).unwrap())));
+        assert_eq!(answers, Vec::from_iter(0..10));
+    });
+    ended.succeeded();
+    ended.said(&["tests/blocking.rs", "is leaked"]);
+}
+
+/// The first call, which starts a thread, and an unwind from one.
+#[test]
+fn the_smallest_stack_is_enough() {
+    let ended = child("the_smallest_stack_is_enough", 20, || {
+        run(|| {
+            let smallest = || dormouse::thread::Builder::new().stack_size(16 << 10);
+            let calls = smallest().spawn(|| blocking::run(|| 5).unwrap());
+            assert_eq!(calls.unwrap().join().unwrap(), 5);
+            let (open, begins, call) = gate();
+            let waits = smallest().spawn(move || blocking::run(call)).unwrap();
+            eventually(5, "the call begins", || begins.try_recv().is_ok());
+            waits.cancel();
+            assert!(is_cancelled(&waits.join()));
+            drop(open);
+        });
+    });
+    ended.succeeded();
+}
+
 #[test]
 fn a_thousand_runtimes_share_a_few_threads() {
     let ended = child("a_thousand_runtimes_share_a_few_threads", 60, || {

@@ -11,7 +11,8 @@
 //! under the same lock. The list decides, not the outcome of the thread's sleep: one that is not on it any more looks at
 //! the queue again.
 //! Invariant 2: so while there are calls in the queue, some thread is about to look at it or is starting, or all threads
-//! there can be are busy. If there are none at all and none can be started, every call in the queue is refused.
+//! there can be are busy. If there are none at all and none can be started, every call in the queue is refused; if there
+//! are some, the calls wait for them, and whoever hands over or takes the next one tries again to start another.
 //! Invariant 3: `threads` counts those starting, busy and idle; it is lowered under the lock under which the decision to
 //! end is made.
 
