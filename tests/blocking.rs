@@ -118,15 +118,20 @@ fn a_cancelled_caller_unwinds_at_once_and_the_result_is_dropped_where_it_was_mad
 fn one_that_is_cancelled_already_calls_nothing() {
     bounded(20, || {
         run(|| {
-            let (tracked, dropped, _said) = tracked();
-            let waits = spawn_local(move || {
-                let _ = catch_unwind(dormouse::thread::park);
-                let _ = blocking::run(move || -> () { unreachable!("called, with {}", tracked.0.load(SeqCst)) });
-            });
-            yield_now();
-            waits.cancel();
-            assert!(is_cancelled(&waits.join()));
-            assert_eq!(dropped.load(SeqCst), 1);
+            let calls = Arc::new(AtomicUsize::new(0));
+            // Often, and with a thread that is there already: it would be quick enough to call one of them.
+            for _ in 0..200 {
+                blocking::run(|| ()).unwrap();
+                let counts = Arc::clone(&calls);
+                let waits = spawn_local(move || {
+                    let _ = catch_unwind(dormouse::thread::park);
+                    let _ = blocking::run(move || counts.fetch_add(1, SeqCst));
+                });
+                yield_now();
+                waits.cancel();
+                assert!(is_cancelled(&waits.join()));
+            }
+            assert_eq!((calls.load(SeqCst), Arc::strong_count(&calls)), (0, 1));
         });
     });
 }
@@ -154,12 +159,14 @@ fn a_deadline_ends_the_wait_and_not_the_call() {
 fn inside_no_park_it_panics_and_calls_nothing() {
     bounded(20, || {
         run(|| {
-            let (tracked, dropped, _said) = tracked();
-            let refused = catch_unwind(AssertUnwindSafe(|| {
-                no_park(|| blocking::run(move || -> () { unreachable!("called, with {}", tracked.0.load(SeqCst)) }))
-            }));
-            assert!(message(&*refused.unwrap_err()).contains("no_park"));
-            assert_eq!(dropped.load(SeqCst), 1);
+            let calls = Arc::new(AtomicUsize::new(0));
+            for _ in 0..200 {
+                blocking::run(|| ()).unwrap();
+                let counts = Arc::clone(&calls);
+                let call = AssertUnwindSafe(|| no_park(|| blocking::run(move || counts.fetch_add(1, SeqCst))));
+                assert!(message(&*catch_unwind(call).unwrap_err()).contains("no_park"));
+            }
+            assert_eq!((calls.load(SeqCst), Arc::strong_count(&calls)), (0, 1));
         });
     });
 }

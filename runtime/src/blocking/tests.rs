@@ -11,6 +11,11 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(10);
 const LONG: Duration = Duration::from_secs(3600);
 
+/// When a wait counts as hung.
+fn soon() -> Option<Instant> {
+    Some(Instant::now() + LIMIT)
+}
+
 fn start_thread(pool: &'static Pool) -> io::Result<()> {
     std::thread::Builder::new().spawn(|| pool.serve()).map(drop)
 }
@@ -77,8 +82,7 @@ fn no_call_is_left_by_threads_that_end() {
         for seed in 1..4u64 {
             scope.spawn(move || {
                 for n in 0..1500 {
-                    let deadline = Some(Instant::now() + LIMIT);
-                    assert_eq!(Pending::submit(pool, move || n).wait(deadline, Point::Shielded).unwrap(), n);
+                    assert_eq!(Pending::submit(pool, move || n).wait(soon(), Point::Shielded).unwrap(), n);
                     let pause = Duration::from_micros(n * seed * 7919 % 97);
                     let start = Instant::now();
                     while start.elapsed() < pause {
@@ -118,7 +122,7 @@ fn without_any_thread_a_call_is_refused_and_dropped_by_its_caller() {
     let pool = pool(4, LONG, refuse);
     let held = Arc::new(());
     let called = Arc::clone(&held);
-    let error = Pending::submit(pool, move || drop(called)).wait(None, Point::Shielded).unwrap_err();
+    let error = Pending::submit(pool, move || drop(called)).wait(soon(), Point::Shielded).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(11));
     assert_eq!(Arc::strong_count(&held), 1);
     let detached = Arc::clone(&held);
@@ -138,7 +142,8 @@ fn a_failed_start_refuses_all_that_are_in_the_queue() {
         refuse(pool)
     }
     let pool = pool(4, LONG, refuse_two);
-    assert!(Pending::submit(pool, || ()).wait(None, Point::Shielded).is_err());
+    let error = Pending::submit(pool, || ()).wait(soon(), Point::Shielded).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(11));
     let other = OTHER.lock().unwrap().take().unwrap();
     assert!(matches!(other.give_up(), Stage::Refused(_, error) if error.raw_os_error() == Some(11)));
     assert_eq!(pool.figures(), (0, 0));
@@ -156,7 +161,7 @@ fn with_some_thread_a_failed_start_leaves_the_call_in_the_queue() {
     let second = Pending::submit(pool, || 2);
     assert_eq!(pool.figures(), (1, 1));
     drop(end);
-    assert_eq!(second.wait(Some(Instant::now() + LIMIT), Point::Shielded).unwrap(), 2);
+    assert_eq!(second.wait(soon(), Point::Shielded).unwrap(), 2);
 }
 
 #[test]
@@ -208,6 +213,6 @@ fn what_panics_in_the_drop_of_an_unwanted_result_ends_no_thread() {
     drop(call);
     drop(end);
     said.recv_timeout(LIMIT).unwrap();
-    assert_eq!(Pending::submit(pool, || 3).wait(Some(Instant::now() + LIMIT), Point::Shielded).unwrap(), 3);
+    assert_eq!(Pending::submit(pool, || 3).wait(soon(), Point::Shielded).unwrap(), 3);
     assert_eq!(pool.figures().0, 1);
 }
