@@ -179,7 +179,7 @@ fn a_call_not_begun_is_dropped_by_whoever_gives_it_up() {
     drop(call());
     crate::run(|| {
         let held = Arc::clone(&held);
-        let waits = spawn_local(move || Pending::submit(pool, move || drop(held)).wait(None, Point::Cancellable));
+        let waits = spawn_local(move || Pending::submit(pool, move || drop(held)).wait(soon(), Point::Cancellable));
         yield_now();
         assert_eq!(pool.figures(), (1, 1));
         waits.cancel();
