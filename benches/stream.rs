@@ -17,6 +17,9 @@ const TOTAL: usize = 1 << 30;
 /// Bytes of one write, and of the reader's buffer.
 const CHUNK: usize = 64 << 10;
 
+/// Carries it all, and says how long that took.
+type Program = fn() -> Duration;
+
 fn main() {
     let mut criterion = Criterion::default()
         .sample_size(10)
@@ -26,7 +29,7 @@ fn main() {
         .configure_from_args();
     let mut group = criterion.benchmark_group("1 GiB one way, 64 KiB writes");
     group.sampling_mode(SamplingMode::Flat).throughput(Throughput::Bytes(TOTAL as u64));
-    let programs: [(&str, fn() -> Duration); 3] =
+    let programs: [(&str, Program); 3] =
         [("dormouse", two_workers), ("std threads", std_threads), ("dormouse, one worker", one_worker)];
     for (name, program) in programs {
         group.bench_function(name, |bencher| bencher.iter_custom(|iters| (0..iters).map(|_| program()).sum()));
