@@ -23,8 +23,9 @@ fn pointer() -> *const Worker {
     WORKER.get()
 }
 
-/// Calls `f` with the worker of this thread, if this code runs in one of its coroutines.
-#[inline]
+/// Calls `f` with the worker of this thread, if this code runs in one of its coroutines. Inlined, since `f` may suspend: see
+/// `Suspender::suspend`.
+#[inline(always)]
 pub(crate) fn with_coroutine<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
     // SAFETY: null, or valid by invariant 1: we are inside the worker's loop, in a coroutine or beneath it.
     let worker = unsafe { pointer().as_ref() };

@@ -88,13 +88,13 @@ impl<W> JoinWord<W> {
         self.word.load(Ordering::Acquire) == DONE
     }
 
-    /// Leaves a waiter to be woken, in place of an earlier one; `false` if the result is there already.
+    /// Leaves the waiter that `make` gives to be woken, in place of an earlier one; `false` if the result is there already.
     ///
     /// # Safety
     ///
     /// The caller is the holder (invariant 3).
     #[inline]
-    pub(crate) unsafe fn leave(&self, waiter: W) -> bool {
+    pub(crate) unsafe fn leave(&self, make: impl FnOnce() -> W) -> bool {
         // ORDERING: Acquire pairs with the Release half of `finish`: the result is the caller's to read after a `false`.
         match self.word.load(Ordering::Acquire) {
             DONE => return false,
@@ -103,7 +103,7 @@ impl<W> JoinWord<W> {
             _ => {}
         }
         // SAFETY: the word said `PENDING`, since when only the holder can have said `WAITING`: the cell is the holder's.
-        self.waiter.with_mut(|place| unsafe { (*place).write(waiter) });
+        self.waiter.with_mut(|place| unsafe { (*place).write(make()) });
         // ORDERING: Release publishes the waiter to `finish`; Acquire pairs with its Release half if that came first.
         let left = self.word.compare_exchange(PENDING, WAITING, Ordering::AcqRel, Ordering::Acquire).is_ok();
         if !left {
@@ -163,7 +163,7 @@ mod as_holder {
 
     pub(super) fn leave<W>(word: &JoinWord<W>, waiter: W) -> bool {
         // SAFETY: each test has one holder.
-        unsafe { word.leave(waiter) }
+        unsafe { word.leave(|| waiter) }
     }
 
     pub(super) fn detach<W>(word: &JoinWord<W>) -> bool {

@@ -68,6 +68,35 @@ impl WorkerId {
     }
 }
 
+/// A slot of a worker. One word, written and read as a whole: what is read in larger pieces than it was written in just before
+/// waits for the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SlotName(u64);
+
+impl SlotName {
+    #[inline]
+    pub(crate) fn new(worker: WorkerId, index: u32) -> SlotName {
+        SlotName(u64::from(worker.number()) << 32 | u64::from(index))
+    }
+
+    /// Whether it is one of this worker's.
+    #[inline]
+    pub(crate) fn is_on(self, worker: WorkerId) -> bool {
+        (self.0 >> 32) as u32 == worker.number()
+    }
+
+    /// Whose it is.
+    pub(crate) fn worker(self) -> Option<WorkerId> {
+        WorkerId::from_number((self.0 >> 32) as u32)
+    }
+
+    /// Which of them.
+    #[inline]
+    pub(crate) fn index(self) -> u32 {
+        self.0 as u32
+    }
+}
+
 /// One registration in one worker's poller; a stale one is recognised by its generation. One word of 32 bits, so that a
 /// connection's registration fits one of 64 with the worker's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

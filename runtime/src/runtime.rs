@@ -12,7 +12,7 @@ use crate::current;
 use crate::lock::Lock;
 use crate::remote::{Origin, RecordRef, Remote};
 use crate::spawn_queue::Fleet;
-use crate::spawned::Spawned;
+use crate::spawned::{Output, Spawned};
 use crate::stack::{self, GuardKind, StackSettings};
 use crate::sys::fault::{self, AlternateStack};
 use crate::worker::{Unwinding, Worker};
@@ -103,8 +103,8 @@ unsafe fn main_record<F: FnOnce() -> T, T>(
 ) -> (RecordRef, fn(&RecordRef) -> std::thread::Result<T>) {
     // SAFETY: the caller's word.
     let record = unsafe { RecordRef::new_borrowing(origin, Spawned::new(main), |_| None) };
-    // SAFETY: called with this record only, whose body is of this type.
-    (record, |record| unsafe { record.body::<Spawned<F, T>>() }.wait())
+    // SAFETY: called with this record only, whose body is of this type, and once, by the only holder.
+    (record, |record| unsafe { Output::of::<F, T>().wait(record) })
 }
 
 fn main_origin(settings: &Settings, spawned_at: &'static Location<'static>) -> io::Result<Origin> {

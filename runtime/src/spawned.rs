@@ -19,6 +19,7 @@ use std::any::Any;
 use std::cell::UnsafeCell;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
 use std::thread;
 
 /// What there is of the closure and the result.
@@ -113,10 +114,10 @@ impl<F: FnOnce() -> T, T> Body for Spawned<F, T> {
 /// What a handle can do with a body whose closure's type it does not know. One table serves handles of every result type,
 /// so that a handle is small and asks nothing of its type.
 pub(crate) struct Output {
-    /// [`Spawned::wait`]; writes a `thread::Result<T>` to the address given.
-    wait: unsafe fn(&RecordRef, *mut ()),
-    /// [`Spawned::is_finished`].
-    is_finished: unsafe fn(&RecordRef) -> bool,
+    /// The join word.
+    word: unsafe fn(&RecordRef) -> NonNull<JoinWord<Waiter>>,
+    /// [`Spawned::take_result`]; writes a `thread::Result<T>` to the address given.
+    take: unsafe fn(&RecordRef, *mut ()),
     /// [`Spawned::detach`].
     detach: unsafe fn(&RecordRef),
 }
@@ -127,39 +128,55 @@ impl Output {
         const {
             &Output {
                 // SAFETY: the word of whoever calls the methods below, for all three.
-                wait: |record, result| unsafe {
-                    result.cast::<thread::Result<T>>().write(record.body::<Spawned<F, T>>().wait())
-                },
+                word: |record| NonNull::from(&unsafe { record.body::<Spawned<F, T>>() }.join),
                 // SAFETY: as above.
-                is_finished: |record| unsafe { record.body::<Spawned<F, T>>() }.is_finished(),
+                take: |record, result| unsafe {
+                    result.cast::<thread::Result<T>>().write(record.body::<Spawned<F, T>>().take_result())
+                },
                 // SAFETY: as above.
                 detach: |record| unsafe { record.body::<Spawned<F, T>>() }.detach(),
             }
         }
     }
 
-    /// See [`Spawned::wait`].
+    /// Blocks until the coroutine has finished, and takes its result.
     ///
     /// # Safety
     ///
-    /// This is the table of the record's body, whose closure gives a `T`.
-    #[inline]
+    /// This is the table of the record's body, whose closure gives a `T`; the caller is the holder, this is called once, and
+    /// `detach` not after it.
+    #[inline(always)]
     pub(crate) unsafe fn wait<T>(&self, record: &RecordRef) -> thread::Result<T> {
-        let mut result = MaybeUninit::<thread::Result<T>>::uninit();
         // SAFETY: the caller's word.
-        unsafe { (self.wait)(record, result.as_mut_ptr().cast()) };
+        let word = unsafe { self.word(record) };
+        // SAFETY: as above.
+        unsafe { await_end(word) };
+        let mut result = MaybeUninit::<thread::Result<T>>::uninit();
+        // SAFETY: as above; it is done.
+        unsafe { (self.take)(record, result.as_mut_ptr().cast()) };
         // SAFETY: it returned, so it has written.
         unsafe { result.assume_init() }
     }
 
-    /// See [`Spawned::is_finished`].
+    /// # Safety
+    ///
+    /// This is the table of the record's body.
+    #[inline]
+    unsafe fn word<'a>(&self, record: &'a RecordRef) -> &'a JoinWord<Waiter> {
+        // SAFETY: the caller's word.
+        let word = unsafe { (self.word)(record) };
+        // SAFETY: a part of the body, which lives as long as the record.
+        unsafe { word.as_ref() }
+    }
+
+    /// Whether it has finished.
     ///
     /// # Safety
     ///
     /// This is the table of the record's body.
     pub(crate) unsafe fn is_finished(&self, record: &RecordRef) -> bool {
         // SAFETY: the caller's word.
-        unsafe { (self.is_finished)(record) }
+        unsafe { self.word(record) }.is_done()
     }
 
     /// See [`Spawned::detach`].
@@ -173,26 +190,34 @@ impl Output {
     }
 }
 
-impl<F: FnOnce() -> T, T> Spawned<F, T> {
-    /// Blocks until the coroutine has finished, and takes its result. Called once, by the holder, and then not `detach`.
-    pub(crate) fn wait(&self) -> thread::Result<T> {
-        while !self.join.is_done() {
-            let wait = Wait::begin();
-            // SAFETY: the holder calls this.
-            if unsafe { self.join.leave(wait.waiter()) } {
-                wait.park(None, Point::Cancellable);
-            }
+/// Blocks until the runner has finished. Inlined up to the user's call of `join`: see `Suspender::suspend`.
+///
+/// # Safety
+///
+/// The caller is the holder.
+#[inline(always)]
+unsafe fn await_end(word: &JoinWord<Waiter>) {
+    while !word.is_done() {
+        let wait = Wait::begin();
+        // SAFETY: the caller's word.
+        if unsafe { word.leave(|| wait.waiter()) } {
+            wait.park(None, Point::Cancellable);
         }
-        // SAFETY: invariant 1; it is done, and the holder is the caller.
+    }
+}
+
+impl<F: FnOnce() -> T, T> Spawned<F, T> {
+    /// Takes the result.
+    ///
+    /// # Safety
+    ///
+    /// It is done, and the holder is the caller, who does so once.
+    pub(crate) unsafe fn take_result(&self) -> thread::Result<T> {
+        // SAFETY: invariant 1, by the caller's word.
         match unsafe { self.take() } {
             Stage::Result(result) => result,
             Stage::Closure(_) | Stage::Empty => unreachable!("done without a result"),
         }
-    }
-
-    /// Whether it has finished.
-    fn is_finished(&self) -> bool {
-        self.join.is_done()
     }
 
     /// The handle is dropped without a result.

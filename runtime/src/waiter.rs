@@ -26,7 +26,7 @@ use crate::current;
 use crate::mail::Ticket;
 use crate::os_thread::{OsThread, Parked};
 use crate::park;
-use crate::remote::{Message, WorkerId};
+use crate::remote::{Message, SlotName};
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Instant;
@@ -49,10 +49,8 @@ pub(crate) struct Waiter(Party);
 enum Party {
     /// A coroutine.
     Coroutine {
-        /// Its worker.
-        home: WorkerId,
-        /// Its slot there.
-        slot: u32,
+        /// Where it lives.
+        slot: SlotName,
         /// Its wait.
         ticket: Ticket,
     },
@@ -72,7 +70,7 @@ impl Wait {
         let party = current::with_coroutine(|worker| match worker {
             Some(worker) => {
                 let (slot, ticket) = worker.begin_wait();
-                Party::Coroutine { home: worker.remote.id, slot, ticket }
+                Party::Coroutine { slot, ticket }
             }
             None => {
                 let thread = current::os_thread();
@@ -105,17 +103,17 @@ impl Waiter {
     #[inline]
     pub(crate) fn wake(self) {
         match self.0 {
-            Party::Coroutine { home, slot, ticket } => wake_coroutine(home, slot, ticket),
+            Party::Coroutine { slot, ticket } => wake_coroutine(slot, ticket),
             Party::Thread { thread, ticket } => thread.wake(ticket),
         }
     }
 }
 
 #[inline]
-fn wake_coroutine(home: WorkerId, slot: u32, ticket: Ticket) {
+fn wake_coroutine(slot: SlotName, ticket: Ticket) {
     current::with_worker(|worker| match worker {
-        Some(worker) if worker.remote.id == home => worker.wake(slot, ticket),
-        _ => current::send(home, Message::Wake(slot, ticket)),
+        Some(worker) if slot.is_on(worker.remote.id) => worker.wake(slot.index(), ticket),
+        _ => slot.worker().into_iter().for_each(|home| current::send(home, Message::Wake(slot.index(), ticket))),
     });
 }
 

@@ -1,5 +1,7 @@
 //! A reference to a coroutine or to a plain OS thread: its identity, its name, its park token.
 
+#![allow(unsafe_code)]
+
 use crate::coroutine::CAN_UNWIND;
 use crate::current;
 use crate::os_thread::OsThread;
@@ -61,13 +63,15 @@ impl Thread {
         }
     }
 
-    /// As [`Thread::record`], instead of the handle.
+    /// Moves the coroutine's record out, and only that: moving the whole handle waits for what was written of it last.
+    ///
+    /// # Safety
+    ///
+    /// The handle is neither used nor dropped after this.
     #[inline]
-    pub(super) fn into_record(self) -> Option<RecordRef> {
-        match self.who {
-            Who::Coroutine(record) => Some(record),
-            Who::Os(_) => None,
-        }
+    pub(super) unsafe fn take_record(&mut self) -> Option<RecordRef> {
+        // SAFETY: the caller's word.
+        self.record().map(|record| unsafe { std::ptr::read(record) })
     }
 
     /// The caller's own.

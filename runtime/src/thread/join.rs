@@ -50,6 +50,7 @@ impl<T> JoinHandle<T> {
     /// # Panics
     ///
     /// Panics inside `no_park`, unless the coroutine has ended.
+    #[inline(always)]
     pub fn join(mut self) -> thread::Result<T> {
         let (output, record) = self.parts().expect("joined once: it takes the handle");
         // SAFETY: the type is right by the contract of `new`; the caller is the holder, and this is the end of it.
@@ -107,8 +108,8 @@ impl<T> Drop for JoinHandle<T> {
             unsafe { output.detach(record) };
         }
         // SAFETY: nobody uses it after this.
-        let thread = unsafe { ManuallyDrop::take(&mut self.thread) };
-        if let Some(block) = thread.into_record().and_then(RecordRef::release) {
+        let record = unsafe { self.thread.take_record() };
+        if let Some(block) = record.and_then(RecordRef::release) {
             current::keep_block(block);
         }
     }
@@ -144,6 +145,7 @@ impl<T> LocalJoinHandle<T> {
     /// # Errors
     ///
     /// Those of [`JoinHandle::join`].
+    #[inline(always)]
     pub fn join(self) -> thread::Result<T> {
         self.handle.join()
     }

@@ -15,6 +15,7 @@ use std::io;
 
 impl Worker {
     /// Starts a coroutine and runs it until it suspends. If there is no stack for it now, it waits for one.
+    #[inline(always)]
     pub(super) fn start(&self, record: RecordRef) {
         let acquired = self.stacks.borrow_mut().acquire(record.stack_size as usize);
         match acquired {
@@ -23,6 +24,7 @@ impl Worker {
         }
     }
 
+    #[inline(always)]
     fn start_on(&self, stack: Stack, record: RecordRef, start: Start) {
         let mut slots = self.slots.borrow_mut();
         let (index, slot) = slots.insert(|index| {

@@ -8,6 +8,7 @@ use super::{IO_BUDGET, NOT_RUNNING, Unwinding, Worker};
 use crate::coroutine::stack_mark;
 use crate::mail::Ticket;
 use crate::overflow;
+use crate::remote::SlotName;
 use crate::slot::{Awaited, Outcome, Shield, Slot, State};
 
 impl Worker {
@@ -28,11 +29,11 @@ impl Worker {
 
     /// Begins an internal wait of the running coroutine: who and which.
     #[inline]
-    pub(crate) fn begin_wait(&self) -> (u32, Ticket) {
+    pub(crate) fn begin_wait(&self) -> (SlotName, Ticket) {
         let ticket = self.last_ticket.get().next();
         self.last_ticket.set(ticket);
         self.with_running(|slot| slot.life.begin_wait(ticket));
-        (self.running.get(), ticket)
+        (SlotName::new(self.remote.id, self.running.get()), ticket)
     }
 
     /// What the fault handler asks: whether `address` is in the running coroutine's guard, which is then reported.
