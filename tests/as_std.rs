@@ -1,0 +1,85 @@
+//! Ours answer as std's do, to what is right and to what is wrong: the same values, the same errors.
+//!
+//! Each case runs with std's sockets on a plain thread, and with ours on a plain thread and in a coroutine; what it saw
+//! is compared line by line. A hang fails with a message.
+#![allow(clippy::duplicate_mod, reason = "the same text is compiled with other modules around it")]
+
+#[path = "as_std/of_dormouse.rs"]
+mod of_dormouse;
+#[path = "as_std/of_std.rs"]
+mod of_std;
+#[path = "as_std/record.rs"]
+mod record;
+mod support;
+
+use record::{Case, Record};
+
+/// The seconds after which a case counts as hung.
+const LIMIT: u64 = 30;
+
+#[track_caller]
+fn same(std: &[Case], ours: &[Case]) {
+    assert_eq!(std.len(), ours.len());
+    let mut differences = Vec::new();
+    for ((name, std), (_, ours)) in std.iter().zip(ours) {
+        let (std, ours) = (*std, *ours);
+        let expected = support::bounded(LIMIT, move || Record::of(std));
+        assert!(expected.len() > 1, "{name} looks at nothing");
+        let on_a_thread = support::bounded(LIMIT, move || Record::of(ours));
+        let in_a_coroutine = support::bounded(LIMIT, move || dormouse::run(move || Record::of(ours)));
+        for (place, seen) in [("on a thread", on_a_thread), ("in a coroutine", in_a_coroutine)] {
+            differences.extend(difference(&format!("{name}, {place}"), &expected, &seen));
+        }
+    }
+    assert!(differences.is_empty(), "\n{}", differences.join("\n"));
+}
+
+/// Each line in which what was seen differs, or the first line that is too much or missing.
+fn difference(place: &str, expected: &[String], seen: &[String]) -> Vec<String> {
+    let pairs = expected.iter().zip(seen).filter(|(std, ours)| std != ours);
+    let mut found: Vec<_> = pairs.map(|(std, ours)| format!("{place}:\n    std   {std}\n    ours  {ours}")).collect();
+    if expected.len() != seen.len() {
+        found.push(format!("{place}: std has {} lines, ours {}", expected.len(), seen.len()));
+    }
+    found
+}
+
+#[test]
+fn names_of_peers() {
+    same(of_std::cases::names::CASES, of_dormouse::cases::names::CASES);
+}
+
+#[test]
+fn tcp_connections() {
+    same(of_std::cases::tcp::CASES, of_dormouse::cases::tcp::CASES);
+}
+
+#[test]
+fn tcp_options() {
+    same(of_std::cases::tcp_option::CASES, of_dormouse::cases::tcp_option::CASES);
+}
+
+#[test]
+fn tcp_data() {
+    same(of_std::cases::tcp_data::CASES, of_dormouse::cases::tcp_data::CASES);
+}
+
+#[test]
+fn udp() {
+    same(of_std::cases::udp::CASES, of_dormouse::cases::udp::CASES);
+}
+
+#[test]
+fn unix_streams() {
+    same(of_std::cases::unix::CASES, of_dormouse::cases::unix::CASES);
+}
+
+#[test]
+fn unix_datagrams() {
+    same(of_std::cases::datagram::CASES, of_dormouse::cases::datagram::CASES);
+}
+
+#[test]
+fn conversions() {
+    same(of_std::cases::conversion::CASES, of_dormouse::cases::conversion::CASES);
+}

@@ -1,0 +1,10 @@
+//! What is done with std's sockets and with ours, for whichever modules stand around this one: `net` and `os`.
+
+pub(crate) mod conversion;
+pub(crate) mod datagram;
+pub(crate) mod names;
+pub(crate) mod tcp;
+pub(crate) mod tcp_data;
+pub(crate) mod tcp_option;
+pub(crate) mod udp;
+pub(crate) mod unix;

@@ -1,0 +1,8 @@
+//! The items and the programs with std's modules: the proof that they say what std says.
+
+pub(crate) use std::{net, os, thread};
+
+#[path = "items/mod.rs"]
+mod items;
+#[path = "programs/mod.rs"]
+pub(crate) mod programs;
