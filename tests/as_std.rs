@@ -4,6 +4,8 @@
 //! is compared line by line. A hang fails with a message.
 #![allow(clippy::duplicate_mod, reason = "the same text is compiled with other modules around it")]
 
+#[path = "as_std/differences.rs"]
+mod differences;
 #[path = "as_std/of_dormouse.rs"]
 mod of_dormouse;
 #[path = "as_std/of_std.rs"]
@@ -12,6 +14,7 @@ mod of_std;
 mod record;
 mod support;
 
+use differences::DIFFERENCES;
 use record::{Case, Record};
 
 /// The seconds after which a case counts as hung.
@@ -28,18 +31,26 @@ fn same(std: &[Case], ours: &[Case]) {
         let on_a_thread = support::bounded(LIMIT, move || Record::of(ours));
         let in_a_coroutine = support::bounded(LIMIT, move || dormouse::run(move || Record::of(ours)));
         for (place, seen) in [("on a thread", on_a_thread), ("in a coroutine", in_a_coroutine)] {
-            differences.extend(difference(&format!("{name}, {place}"), &expected, &seen));
+            differences.extend(difference(name, place, &expected, &seen));
         }
     }
     assert!(differences.is_empty(), "\n{}", differences.join("\n"));
 }
 
-/// Each line in which what was seen differs, or the first line that is too much or missing.
-fn difference(place: &str, expected: &[String], seen: &[String]) -> Vec<String> {
-    let pairs = expected.iter().zip(seen).filter(|(std, ours)| std != ours);
-    let mut found: Vec<_> = pairs.map(|(std, ours)| format!("{place}:\n    std   {std}\n    ours  {ours}")).collect();
+/// Each line in which what was seen differs and should not, or does not and should.
+fn difference(case: &str, place: &str, expected: &[String], seen: &[String]) -> Vec<String> {
+    let mut known: Vec<_> = DIFFERENCES.iter().filter(|known| known.case == case).map(|known| (known, false)).collect();
+    let mut found = Vec::new();
+    for (std, ours) in expected.iter().zip(seen).filter(|(std, ours)| std != ours) {
+        match known.iter_mut().find(|(known, _)| known.std == std && known.ours == ours) {
+            Some((_, seen)) => *seen = true,
+            None => found.push(format!("{case}, {place}:\n    std   {std}\n    ours  {ours}")),
+        }
+    }
+    let stale = known.iter().filter(|(_, seen)| !seen);
+    found.extend(stale.map(|(known, _)| format!("{case}, {place}: not seen any more: {known:?}")));
     if expected.len() != seen.len() {
-        found.push(format!("{place}: std has {} lines, ours {}", expected.len(), seen.len()));
+        found.push(format!("{case}, {place}: std has {} lines, ours {}", expected.len(), seen.len()));
     }
     found
 }

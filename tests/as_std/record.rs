@@ -1,7 +1,8 @@
 //! What a case saw, as lines that are equal if the behaviour is.
 //!
 //! Of an error: its kind, its message and its errno. Its `Debug` is not compared: std makes the errors of its own in a
-//! way that is closed to others. Descriptors, ports and the folder of the case become placeholders.
+//! way that is closed to others. Descriptors, ports and the folder of the case become placeholders, and so do the private
+//! types in which std's Unix sockets show their descriptor.
 
 use std::fmt::Debug;
 use std::io;
@@ -98,7 +99,7 @@ impl Record {
             Some(folder) => line.replace(folder.to_str().unwrap(), "FOLDER"),
             None => line.to_owned(),
         };
-        let line = with_placeholder(&line, "fd: ", 1, |letter| letter.is_ascii_digit());
+        let line = with_placeholder(&without_private_types(&line), "fd: ", 1, |letter| letter.is_ascii_digit());
         // Ports that the kernel chose.
         let line = with_placeholder(&line, ":", 5, |letter| letter.is_ascii_digit());
         with_placeholder(&line, "/", 8, |letter| letter == 'x')
@@ -111,6 +112,13 @@ impl Drop for Record {
             let _ = std::fs::remove_dir_all(folder);
         }
     }
+}
+
+/// Shows the descriptor of std's Unix sockets as that of all others.
+fn without_private_types(line: &str) -> String {
+    let mut pieces = line.split("FileDesc(OwnedFd { fd: ");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |line, piece| line + &piece.replacen(" })", "", 1))
 }
 
 /// Replaces what follows each `mark` and `matches`, if it is at least `least` letters.

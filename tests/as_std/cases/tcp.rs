@@ -17,6 +17,7 @@ pub(crate) const CASES: &[Case] = &[
     ("scopes and flows", scopes_and_flows),
     ("accept without waiting", accept_without_waiting),
     ("accept with a timeout", accept_with_a_timeout),
+    ("a listener shut down through a borrow", a_listener_shut_down_through_a_borrow),
 ];
 
 /// An address that refuses as long as the socket lives: bound, but not listening.
@@ -200,5 +201,17 @@ fn accept_with_a_timeout(seen: &mut Record) -> io::Result<()> {
     let _stream = TcpStream::connect(listener.local_addr()?)?;
     let (peer, _) = listener.accept()?;
     seen.answer("inherited", peer.read_timeout());
+    Ok(())
+}
+
+/// Std has no such method; programs that want to end a loop of accepts do it all the same.
+fn a_listener_shut_down_through_a_borrow(seen: &mut Record) -> io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let addr = listener.local_addr()?;
+    socket2::SockRef::from(&listener).set_read_timeout(Some(LONG))?;
+    seen.answer("shut down", socket2::SockRef::from(&listener).shutdown(super::super::net::Shutdown::Both));
+    seen.answer("accept", listener.accept());
+    seen.answer("incoming", listener.incoming().next().unwrap());
+    seen.answer("connect", TcpStream::connect(addr));
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! UDP: what sockets take, and what they answer at the edges.
 
-use super::super::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use super::super::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, UdpSocket};
 use super::tcp_option::TIMEOUTS;
 use crate::record::{Case, LONG, Record, SHORT};
+use socket2::SockRef;
 use std::io;
 use std::time::Instant;
 
@@ -14,6 +15,7 @@ pub(crate) const CASES: &[Case] = &[
     ("sizes", sizes),
     ("addresses that cannot be sent to", addresses_that_cannot_be_sent_to),
     ("several addresses", several_addresses),
+    ("shut down through a borrow", shut_down_through_a_borrow),
     ("out of time", out_of_time),
     ("without waiting", without_waiting),
     ("timeouts", timeouts),
@@ -147,6 +149,21 @@ fn several_addresses(seen: &mut Record) -> io::Result<()> {
     seen.answer("each is connected to", one.connect(&[v6, second][..]));
     seen.value("peer", one.peer_addr()? == second);
     seen.answer("none of two", one.connect(&[v6, v6][..]));
+    Ok(())
+}
+
+/// Std has no such method; programs that want to end a wait do it all the same.
+fn shut_down_through_a_borrow(seen: &mut Record) -> io::Result<()> {
+    let (one, other) = (socket()?, socket()?);
+    one.connect(other.local_addr()?)?;
+    other.connect(one.local_addr()?)?;
+    seen.answer("shut down reading", SockRef::from(&one).shutdown(Shutdown::Read));
+    seen.answer("the peer sends", other.send(b"x"));
+    seen.answer("recv", one.recv(&mut [0; 8]));
+    seen.answer("recv again", one.recv(&mut [0; 8]));
+    seen.answer("peek", one.peek(&mut [0; 8]));
+    seen.answer("shut down writing", SockRef::from(&one).shutdown(Shutdown::Write));
+    seen.answer("send", one.send(b"x"));
     Ok(())
 }
 
