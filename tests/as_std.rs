@@ -26,6 +26,8 @@ fn same(std: &[Case], ours: &[Case]) {
     let mut differences = Vec::new();
     for ((name, std), (_, ours)) in std.iter().zip(ours) {
         let (std, ours) = (*std, *ours);
+        // Shown if the test fails: names the case that hangs.
+        println!("{name}");
         let expected = support::bounded(LIMIT, move || Record::of(std));
         assert!(expected.len() > 1, "{name} looks at nothing");
         let on_a_thread = support::bounded(LIMIT, move || Record::of(ours));

@@ -14,7 +14,7 @@ use std::time::Duration;
 pub(crate) const SHORT: Duration = Duration::from_millis(20);
 
 /// A timeout that is not.
-pub(crate) const LONG: Duration = Duration::from_secs(10);
+pub(crate) const LONG: Duration = Duration::from_secs(5);
 
 /// The case of a part: what it is called, and what it does.
 pub(crate) type Case = (&'static str, fn(&mut Record) -> io::Result<()>);
