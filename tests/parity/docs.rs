@@ -67,6 +67,12 @@ pub(crate) fn page(folder: &Path, page: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// The version of std that a page is of.
+pub(crate) fn version(page: &str) -> String {
+    let version = page.split_once("data-rustdoc-version=\"").map(|(_, version)| version);
+    version.and_then(|version| version.split([' ', '"']).next()).expect("a page names its version").to_owned()
+}
+
 /// The methods and implementations that a page documents, except what holds for all types and what is for Windows.
 pub(crate) fn items(page: &str) -> Vec<Item> {
     page.split("<section id=\"").skip(1).filter_map(item).filter(|item| !is_for_windows(&item.signature)).collect()

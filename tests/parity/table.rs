@@ -25,7 +25,14 @@ What std has for sockets on Linux, and what stands at the same path of `dormouse
 
 `tests/parity.rs` writes and checks this file, from std's documentation and from `tests/parity/items`, which the compiler
 reads once with std's modules and once with ours. Write it anew with
-`DORMOUSE_WRITE_PARITY=1 cargo test --test parity`. *Same* means the same signature; *nightly* means unstable in std.
+`DORMOUSE_WRITE_PARITY=1 cargo test --test parity`. *Same* means the same signature; *nightly* means unstable in std. What
+dormouse has besides is not listed.
+
+`tests/as_std.rs` compares behaviour: values, and of errors the kind, the message and the errno. All of ours differ in this:
+
+* What waits in a coroutine parks it, and is a cancellation point.
+* No call fails with `Interrupted`; some of std's do when a signal comes in.
+* Errors that std makes itself, without an errno, have its kind and message, but print otherwise by `{:?}`.
 ";
 
 /// A module whose items are compared.
@@ -56,7 +63,8 @@ struct Row {
 
 /// The whole file, and what is stable in std but named by no item.
 pub(crate) fn written(documentation: &Path) -> (String, Vec<String>) {
-    let (mut file, mut missing) = (PREFACE.to_owned(), Vec::new());
+    let version = docs::version(&docs::page(documentation, "net/index.html"));
+    let (mut file, mut missing) = (format!("{PREFACE}\n{}\n", written_from(&version)), Vec::new());
     for module in modules() {
         let folder = documentation.join(module.folder);
         let entries = docs::entries(&docs::page(&folder, "index.html"));
@@ -70,6 +78,11 @@ pub(crate) fn written(documentation: &Path) -> (String, Vec<String>) {
         }
     }
     (file, missing)
+}
+
+/// The line that tells of which std a file is.
+pub(crate) fn written_from(version: &str) -> String {
+    format!("Written from the documentation of std {version}.")
 }
 
 /// The line of a type; names it if it is missing.

@@ -162,6 +162,8 @@ fn shut_down_through_a_borrow(seen: &mut Record) -> io::Result<()> {
     seen.answer("recv", one.recv(&mut [0; 8]));
     seen.answer("recv again", one.recv(&mut [0; 8]));
     seen.answer("peek", one.peek(&mut [0; 8]));
+    seen.answer("recv_from", one.recv_from(&mut [0; 8]));
+    seen.answer("peek_from", one.peek_from(&mut [0; 8]));
     seen.answer("shut down writing", SockRef::from(&one).shutdown(Shutdown::Write));
     seen.answer("send", one.send(b"x"));
     Ok(())
