@@ -69,6 +69,7 @@ fn times_to_live(seen: &mut Record) -> io::Result<()> {
     Ok(())
 }
 
+#[allow(clippy::incompatible_msrv, reason = "std has `TcpStreamExt` since 1.89, ours is there before")]
 fn delay_and_acknowledgement(seen: &mut Record) -> io::Result<()> {
     let (stream, peer) = pair()?;
     seen.answer("nodelay", stream.nodelay());

@@ -1,5 +1,6 @@
 //! `std::net`: TCP. `os::linux::net`: what Linux adds to it.
-#![allow(dead_code, deprecated, trivial_bounds, clippy::incompatible_msrv)]
+#![allow(dead_code, deprecated, trivial_bounds, clippy::type_complexity)]
+#![allow(clippy::incompatible_msrv, reason = "std has `TcpStreamExt` since 1.89, ours is there before")]
 
 use super::super::net::{Incoming, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use super::super::os::linux::net::TcpStreamExt;

@@ -1,5 +1,5 @@
 //! `std::net`: UDP.
-#![allow(dead_code, trivial_bounds)]
+#![allow(dead_code, trivial_bounds, clippy::type_complexity)]
 
 use super::super::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::fmt::Debug;

@@ -1,5 +1,5 @@
 //! `std::os::unix::net`: listener, stream and addresses. `os::linux::net`: what Linux adds to the addresses.
-#![allow(dead_code, trivial_bounds)]
+#![allow(dead_code, trivial_bounds, clippy::type_complexity)]
 
 use super::super::net::Shutdown;
 use super::super::os::linux::net::SocketAddrExt;

@@ -1,5 +1,5 @@
 //! `std::os::unix::net`: datagrams.
-#![allow(dead_code, trivial_bounds)]
+#![allow(dead_code, trivial_bounds, clippy::type_complexity)]
 
 use super::super::net::Shutdown;
 use super::super::os::unix::net::{SocketAddr, UnixDatagram};

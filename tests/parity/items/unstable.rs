@@ -1,5 +1,5 @@
 //! What std has on nightly only, and people ask for: compiled for ours alone.
-#![allow(dead_code, trivial_bounds)]
+#![allow(dead_code, trivial_bounds, clippy::type_complexity)]
 
 use super::net::{IntoIncoming, TcpListener, TcpStream};
 use super::os::linux::net::UnixSocketExt;

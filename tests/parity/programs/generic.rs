@@ -9,7 +9,7 @@ use socket2::{Domain, Socket, Type};
 use std::fmt::Debug;
 use std::io::{self, Read, Write};
 use std::time::Duration;
-use std::{option, vec};
+use std::{iter, option, slice};
 
 /// Whatever can be read and written.
 trait Stream: Read + Write + Debug + Send {}
@@ -61,15 +61,16 @@ struct Service<'a> {
     replicas: &'a [SocketAddr],
 }
 
-impl ToSocketAddrs for Service<'_> {
-    type Iter = vec::IntoIter<SocketAddr>;
+impl<'a> ToSocketAddrs for Service<'a> {
+    type Iter = iter::Copied<slice::Iter<'a, SocketAddr>>;
 
     fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
-        Ok(self.replicas.to_vec().into_iter())
+        Ok(self.replicas.iter().copied())
     }
 }
 
 /// Names of all types that std takes, by value and by reference.
+#[allow(clippy::needless_borrows_for_generic_args, reason = "whether it takes references is the question")]
 pub(super) fn whatever_names_a_peer() -> Seen {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let addr = listener.local_addr()?;

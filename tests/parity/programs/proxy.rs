@@ -3,7 +3,7 @@
 use super::super::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use super::super::thread;
 use super::Seen;
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, BufReader, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
 
@@ -79,7 +79,7 @@ pub(super) fn gathered_and_scattered() -> Seen {
     // All is there: loopback delivers before it returns.
     let got = (&server).read_vectored(&mut [IoSliceMut::new(&mut first), IoSliceMut::new(&mut second)])?;
     drop(client);
-    let rest: Vec<u8> = (&server).chain(&b"!"[..]).bytes().collect::<io::Result<_>>()?;
+    let rest: Vec<u8> = BufReader::new((&server).chain(&b"!"[..])).bytes().collect::<io::Result<_>>()?;
     let text = [&first[..], &second, &rest].concat();
     Ok(vec![sent.to_string(), got.to_string(), String::from_utf8(text)?])
 }
