@@ -86,17 +86,16 @@ fn many_buffers(seen: &mut Record) -> io::Result<()> {
     Ok(())
 }
 
-/// Fills the buffers between two ends.
+/// Fills the buffers between two ends, until nothing more goes in for a while: at first the kernel enlarges them.
 fn fill(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nonblocking(true)?;
+    stream.set_write_timeout(Some(3 * SHORT))?;
     while { stream }.write(&[0; 1 << 16]).is_ok() {}
-    stream.set_nonblocking(false)
+    stream.set_write_timeout(Some(SHORT))
 }
 
 fn out_of_time(seen: &mut Record) -> io::Result<()> {
     let (mut stream, _peer) = pair()?;
     stream.set_read_timeout(Some(SHORT))?;
-    stream.set_write_timeout(Some(SHORT))?;
     let start = Instant::now();
     seen.answer("read", stream.read(&mut [0; 8]));
     seen.answer("read_vectored", stream.read_vectored(&mut [IoSliceMut::new(&mut [0; 8])]));
@@ -123,6 +122,7 @@ fn without_waiting(seen: &mut Record) -> io::Result<()> {
     peer.write_all(b"abc")?;
     seen.answer("read_exact of more", stream.read_exact(&mut [0; 8]));
     seen.answer("read after", stream.read(&mut [0; 8]));
+    stream.set_nonblocking(false)?;
     fill(&stream)?;
     stream.set_nonblocking(true)?;
     seen.answer("write", stream.write(&[0; 1 << 20]));

@@ -70,16 +70,16 @@ where
 {
 }
 
-fn ancillary<'b>() {
-    let _: fn(&'b mut [u8]) -> SocketAncillary<'b> = SocketAncillary::new;
-    let _: fn(&SocketAncillary<'b>) -> usize = SocketAncillary::capacity;
-    let _: fn(&SocketAncillary<'b>) -> bool = SocketAncillary::is_empty;
-    let _: fn(&SocketAncillary<'b>) -> usize = SocketAncillary::len;
-    let _: for<'a> fn(&'a SocketAncillary<'b>) -> Messages<'a> = SocketAncillary::messages;
-    let _: fn(&SocketAncillary<'b>) -> bool = SocketAncillary::truncated;
-    let _: fn(&mut SocketAncillary<'b>, &[RawFd]) -> bool = SocketAncillary::add_fds;
-    let _: fn(&mut SocketAncillary<'b>, &[SocketCred]) -> bool = SocketAncillary::add_creds;
-    let _: fn(&mut SocketAncillary<'b>) = SocketAncillary::clear;
+fn ancillary<'a>(_: &'a ()) {
+    let _: fn(&'a mut [u8]) -> SocketAncillary<'a> = SocketAncillary::new;
+    let _: fn(&SocketAncillary<'a>) -> usize = SocketAncillary::capacity;
+    let _: fn(&SocketAncillary<'a>) -> bool = SocketAncillary::is_empty;
+    let _: fn(&SocketAncillary<'a>) -> usize = SocketAncillary::len;
+    let _: for<'b> fn(&'b SocketAncillary<'a>) -> Messages<'b> = SocketAncillary::messages;
+    let _: fn(&SocketAncillary<'a>) -> bool = SocketAncillary::truncated;
+    let _: fn(&mut SocketAncillary<'a>, &[RawFd]) -> bool = SocketAncillary::add_fds;
+    let _: fn(&mut SocketAncillary<'a>, &[SocketCred]) -> bool = SocketAncillary::add_creds;
+    let _: fn(&mut SocketAncillary<'a>) = SocketAncillary::clear;
 }
 
 fn credentials() {

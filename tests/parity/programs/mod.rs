@@ -12,8 +12,11 @@ use std::error::Error;
 /// What a program saw; any error ends it by `?`.
 pub(crate) type Seen = Result<Vec<String>, Box<dyn Error + Send + Sync>>;
 
-/// All of them, by name.
-pub(crate) const ALL: &[(&str, fn() -> Seen)] = &[
+/// A program and its name.
+pub(crate) type Program = (&'static str, fn() -> Seen);
+
+/// All of them.
+pub(crate) const ALL: &[Program] = &[
     ("echo lines", chat::echo_lines),
     ("a room of guests", chat::a_room_of_guests),
     ("request and answer", chat::request_and_answer),
