@@ -78,9 +78,9 @@ fn connected(seen: &mut Record) -> io::Result<()> {
     seen.answer("strangers may not send", UnixDatagram::unbound()?.send_to(b"x", &here));
     seen.answer("the peer may", other.send_to(b"x", &here));
     seen.answer("recv", one.recv_from(&mut [0; 8]));
-    seen.answer("connect to itself", one.connect(&here));
-    seen.answer("send", one.send(b"me"));
-    seen.answer("recv", one.recv_from(&mut [0; 8]));
+    seen.answer("connect to itself, which is taken", one.connect(&here));
+    seen.answer("send", one.send(b"to whom"));
+    seen.answer("recv", other.recv_from(&mut [0; 8]));
     Ok(())
 }
 
