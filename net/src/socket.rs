@@ -152,6 +152,20 @@ impl Socket {
         })
     }
 
+    /// As [`retry`](Socket::retry), for a transfer of no bytes by TCP: Linux has it wait all the same, but answers 0 when the
+    /// time is over.
+    #[cold]
+    pub(crate) fn retry_empty(
+        &self,
+        interest: Interest,
+        attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        match self.retry(interest, attempt) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.patience(interest).is_ok() => Ok(0),
+            answer => answer,
+        }
+    }
+
     /// Whether the socket was shut down for reading, and its user did not ask for non-blocking calls.
     fn is_over(&self, interest: Interest) -> io::Result<bool> {
         let maybe = self.description.get().is_some_and(Description::maybe_shut);

@@ -14,18 +14,6 @@ pub(crate) struct Difference {
 
 /// Each group under the reason for it.
 pub(crate) const DIFFERENCES: &[Difference] = &[
-    // Linux lets a read of no bytes wait for data all the same. If none comes in time it answers 0, ours the error of
-    // every other read.
-    Difference {
-        case: "nothing to read into",
-        std: "read, no data: 0",
-        ours: "read, no data: WouldBlock, Resource temporarily unavailable (os error 11), Some(11)",
-    },
-    Difference {
-        case: "nothing to read into",
-        std: "peek, no data: 0",
-        ours: "peek, no data: WouldBlock, Resource temporarily unavailable (os error 11), Some(11)",
-    },
     // Std sends a Unix datagram with write(2), which pipes and devices understand, ours with send(2), which they do not.
     Difference {
         case: "in a Unix datagram socket",

@@ -99,7 +99,7 @@ impl Record {
             Some(folder) => line.replace(folder.to_str().unwrap(), "FOLDER"),
             None => line.to_owned(),
         };
-        let line = with_placeholder(&without_private_types(&line), "fd: ", 1, |letter| letter.is_ascii_digit());
+        let line = with_placeholder(&line, "fd: ", 1, |letter| letter.is_ascii_digit());
         // Ports that the kernel chose.
         let line = with_placeholder(&line, ":", 5, |letter| letter.is_ascii_digit());
         with_placeholder(&line, "/", 8, |letter| letter == 'x')
@@ -112,13 +112,6 @@ impl Drop for Record {
             let _ = std::fs::remove_dir_all(folder);
         }
     }
-}
-
-/// Shows the descriptor of std's Unix sockets as that of all others.
-fn without_private_types(line: &str) -> String {
-    let mut pieces = line.split("FileDesc(OwnedFd { fd: ");
-    let first = pieces.next().unwrap_or_default().to_owned();
-    pieces.fold(first, |line, piece| line + &piece.replacen(" })", "", 1))
 }
 
 /// Replaces what follows each `mark` and `matches`, if it is at least `least` letters.

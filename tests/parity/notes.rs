@@ -9,16 +9,9 @@ pub(crate) const NOTES: &[(&str, &str)] = &[
     ("net::TcpListener::bind", "a queue of 4096 connections, std's has 128"),
     ("net::TcpListener::accept", "out of descriptors or memory it fails after a pause of 5 to 100 ms"),
     ("net::TcpListener::AsFd for TcpListener", "shows an fd that is O_NONBLOCK, whatever the mode of the listener is"),
-    (
-        "net::TcpStream::Read for TcpStream",
-        "a read of no bytes waits as std's, and its timeout is an error; std's gives 0",
-    ),
     ("net::TcpStream::set_linger", "the close that lingers blocks neither coroutine nor worker"),
     ("os::unix::net::UnixListener::accept", "out of descriptors or memory it fails after a pause of 5 to 100 ms"),
     ("os::unix::net::UnixListener::AsFd for UnixListener", "as for `TcpListener`"),
     ("os::unix::net::UnixDatagram::send", "what is no socket answers ENOTSOCK; std's writes to it"),
-    ("os::unix::net::UnixListener::Debug for UnixListener", "shows the number of the fd without std's private types"),
-    ("os::unix::net::UnixStream::Debug for UnixStream", "likewise"),
-    ("os::unix::net::UnixDatagram::Debug for UnixDatagram", "likewise"),
     ("os::unix::net::SocketAncillary", "closes received descriptors that nobody took; std's leaks them"),
 ];

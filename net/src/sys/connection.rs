@@ -65,6 +65,6 @@ fn internet(addr: &SockAddr) -> io::Result<SocketAddr> {
 }
 
 /// The error for an address of another family, with std's kind and message.
-pub(super) fn no_internet_address() -> io::Error {
+pub(crate) fn no_internet_address() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "invalid argument")
 }

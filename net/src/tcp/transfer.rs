@@ -40,6 +40,9 @@ impl TcpStream {
     /// # }
     /// ```
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return self.socket().retry_empty(Interest::Read, |fd| transfer::peek(fd, buf));
+        }
         self.socket().retry(Interest::Read, |fd| transfer::peek(fd, buf))
     }
 
@@ -63,6 +66,9 @@ impl TcpStream {
 /// passes ([`WouldBlock`](io::ErrorKind::WouldBlock), as std reports it). Never fails with `Interrupted`.
 impl Read for &TcpStream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return self.socket().retry_empty(Interest::Read, |fd| transfer::recv(fd, buf));
+        }
         self.transfer(Interest::Read, buf.len(), |fd| transfer::recv(fd, buf))
     }
 

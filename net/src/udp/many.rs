@@ -8,6 +8,7 @@ use std::os::fd::BorrowedFd;
 use dormouse_runtime::wait::Interest;
 
 use super::UdpSocket;
+use super::transfer::nothing;
 use crate::sys::datagram::{self, Received};
 
 /// The most datagrams that one `send_many` sends, so that it ends in time for others.
@@ -146,10 +147,11 @@ impl UdpSocket {
         if datagrams.is_empty() {
             return Ok(0);
         }
-        self.socket().retry(Interest::Read, |fd| {
+        let receive = |fd: BorrowedFd<'_>| {
             let rooms = datagrams.iter_mut().map(|datagram| (&mut *datagram.buffer, &mut datagram.received));
             datagram::recv_many(fd, rooms)
-        })
+        };
+        self.socket().retry_unless_shut(Interest::Read, receive, nothing)
     }
 
     /// Sends at least one of `datagrams`, and as many more, in their order, as it can without waiting. Returns how many

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use dormouse_runtime::wait::Interest;
 
 use super::{ToSocketAddrs, UdpSocket};
-use crate::sys::{datagram, transfer};
+use crate::sys::{connection, datagram, transfer};
 
 impl UdpSocket {
     /// Receives one datagram into `buf`, and returns its length and where it came from. What does not fit into `buf` is
@@ -21,7 +21,7 @@ impl UdpSocket {
     ///
     /// Parks the coroutine, or blocks the plain thread, until there is a datagram.
     pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.socket().retry(Interest::Read, |fd| datagram::recv_from(fd, buf))
+        self.socket().retry_unless_shut(Interest::Read, |fd| datagram::recv_from(fd, buf), from_nobody)
     }
 
     /// Receives one datagram as [`recv_from`](UdpSocket::recv_from) does, without removing it from the queue: the next
@@ -35,7 +35,7 @@ impl UdpSocket {
     ///
     /// Parks the coroutine, or blocks the plain thread, until there is a datagram.
     pub fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.socket().retry(Interest::Read, |fd| datagram::peek_from(fd, buf))
+        self.socket().retry_unless_shut(Interest::Read, |fd| datagram::peek_from(fd, buf), from_nobody)
     }
 
     /// Sends one datagram to the first address that `addr` yields, whatever the peer of the socket is, and returns its
@@ -50,8 +50,8 @@ impl UdpSocket {
     ///
     /// # Blocking
     ///
-    /// Parks the coroutine, or blocks the plain thread, while the send buffer is full. The lookup of a host name blocks
-    /// the thread; a numeric address needs none.
+    /// Parks the coroutine, or blocks the plain thread, while the send buffer is full. The lookup of a host name
+    /// parks or blocks too; a numeric address needs none.
     pub fn send_to<A: ToSocketAddrs>(&self, buf: &[u8], addr: A) -> io::Result<usize> {
         let addr = addr.to_socket_addrs()?.next().ok_or_else(no_addresses)?;
         self.socket().retry(Interest::Write, |fd| datagram::send_to(fd, buf, &addr))
@@ -84,7 +84,7 @@ impl UdpSocket {
     ///
     /// Parks the coroutine, or blocks the plain thread, until there is a datagram.
     pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket().retry(Interest::Read, |fd| transfer::recv(fd, buf))
+        self.socket().retry_unless_shut(Interest::Read, |fd| transfer::recv(fd, buf), nothing)
     }
 
     /// Receives one datagram as [`recv`](UdpSocket::recv) does, without removing it from the queue: the next receive
@@ -98,8 +98,18 @@ impl UdpSocket {
     ///
     /// Parks the coroutine, or blocks the plain thread, until there is a datagram.
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket().retry(Interest::Read, |fd| transfer::peek(fd, buf))
+        self.socket().retry_unless_shut(Interest::Read, |fd| transfer::peek(fd, buf), nothing)
     }
+}
+
+/// What a blocking receive gives once the socket was shut down for reading, by way of its fd.
+pub(super) fn nothing() -> io::Result<usize> {
+    Ok(0)
+}
+
+/// What becomes of that where there is to be an address.
+fn from_nobody() -> io::Result<(usize, SocketAddr)> {
+    Err(connection::no_internet_address())
 }
 
 /// The error of a send to nowhere, with std's kind and message.

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::SocketAddr;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use dormouse_runtime::wait::Interest;
 
+use super::shown::FileDesc;
 use crate::socket::Socket;
 use crate::sys::{option, transfer, unix};
 
@@ -333,7 +334,7 @@ impl UnixDatagram {
 impl fmt::Debug for UnixDatagram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut output = f.debug_struct("UnixDatagram");
-        output.field("fd", &self.socket.fd().as_raw_fd());
+        output.field("fd", &FileDesc::of(self.socket.fd()));
         if let Ok(addr) = self.local_addr() {
             output.field("local", &addr);
         }

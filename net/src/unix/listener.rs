@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::SocketAddr;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 
 use super::UnixStream;
+use super::shown::FileDesc;
 use crate::acceptor::Acceptor;
 use crate::socket::Socket;
 use crate::sys::{option, unix};
@@ -164,7 +165,7 @@ impl UnixListener {
 impl fmt::Debug for UnixListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut output = f.debug_struct("UnixListener");
-        output.field("fd", &self.socket().fd().as_raw_fd());
+        output.field("fd", &FileDesc::of(self.socket().fd()));
         if let Ok(addr) = self.local_addr() {
             output.field("local", &addr);
         }

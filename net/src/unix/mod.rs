@@ -15,6 +15,7 @@ mod convert;
 mod credentials;
 mod datagram;
 mod listener;
+mod shown;
 mod socket_ext;
 mod stream;
 mod transfer;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::SocketAddr;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use dormouse_runtime::wait::Interest;
 
+use super::shown::FileDesc;
 use crate::socket::Socket;
 use crate::sys::{connection, mode, option, unix};
 
@@ -207,7 +208,7 @@ impl UnixStream {
 impl fmt::Debug for UnixStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut output = f.debug_struct("UnixStream");
-        output.field("fd", &self.socket.fd().as_raw_fd());
+        output.field("fd", &FileDesc::of(self.socket.fd()));
         if let Ok(addr) = self.local_addr() {
             output.field("local", &addr);
         }
