@@ -263,6 +263,27 @@ fn a_short_write_goes_on_when_there_is_room() {
     });
 }
 
+/// Nobody waited to write, so nothing will tell of the room that the peer made since: the next write has to try.
+#[test]
+fn after_a_short_write_without_a_wait_the_next_write_tries() {
+    run_with(1, || {
+        let (ours, mut peer) = pair();
+        ours.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        (&ours).read(&mut [0]).unwrap_err();
+        let all = vec![0; 64 << 20];
+        let written = (&ours).write(&all).unwrap();
+        assert!(written < all.len(), "short");
+        let drained = Channel::new();
+        let answer = Arc::clone(&drained);
+        std::thread::spawn(move || {
+            peer.read_exact(&mut vec![0; written]).unwrap();
+            answer.send(peer);
+        });
+        let _peer = drained.recv();
+        assert_eq!(dormouse::no_park(|| (&ours).write(b"x")).unwrap(), 1);
+    });
+}
+
 /// Data that arrives at any moment around a short read, a latch that is cleared, a park: none is overlooked. The peer
 /// goes on only when it has an answer, so that nothing later repairs what was missed.
 #[test]

@@ -220,10 +220,13 @@ impl Poller {
         watched.kind == Kind::Acceptor || watched.readiness.is_ready(interest)
     }
 
-    /// The last attempt took less than it asked for.
+    /// The last attempt took less than it asked for. Where epoll does not watch for more, nothing would restore the latch.
     #[inline]
     pub(crate) fn drained(&mut self, id: SourceId, interest: Interest) {
-        self.sources[id.index()].readiness.drained(interest);
+        let watched = &mut self.sources[id.index()];
+        if watched.events & events_for(interest) == events_for(interest) {
+            watched.readiness.drained(interest);
+        }
     }
 
     /// An attempt answered EAGAIN: clears the latch and queues the slot, which then parks. `front` if it had the turn.
@@ -407,6 +410,22 @@ mod tests {
         assert_eq!(looked(&mut poller, &links), [1]);
         theirs.send(b"x").unwrap();
         assert_eq!(looked(&mut poller, &links), [0]);
+    }
+
+    #[test]
+    fn a_short_transfer_counts_only_where_it_is_watched_for_more() {
+        let mut poller = Poller::new(Remote::open().unwrap()).unwrap();
+        let mut links = vec![Link::NONE; 4];
+        let (id, _ours, _theirs) = watch(&mut poller, &mut links, 0);
+        poller.drained(id, Interest::Write);
+        assert!(poller.is_ready(id, Interest::Write), "nobody has waited to write");
+
+        // EPERM stands in for ENOSPC.
+        let file = std::fs::File::open("/proc/self/exe").unwrap();
+        let id = poller.register(&OnceArc::new(), Kind::Stream, file.as_fd()).unwrap();
+        poller.enqueue(&mut links, id, Interest::Read, 0, false).unwrap_err();
+        poller.drained(id, Interest::Read);
+        assert!(poller.is_ready(id, Interest::Read), "epoll does not know it");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::remote::{Remote, SourceId, WorkerId};
 /// How a source is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Both directions, edge-triggered, registered once.
+    /// Read and written, edge-triggered, registered from the first wait on.
     Stream,
     /// Readable, level-triggered, exclusive, registered while somebody waits.
     Acceptor,
