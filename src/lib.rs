@@ -37,13 +37,14 @@
 //!
 //! | `std` | `dormouse` |
 //! |---|---|
-//! | `std::net::{TcpListener, TcpStream, Incoming}` | [`dormouse::net`](net), which re-exports `std`'s addresses and [`Shutdown`](net::Shutdown) |
-//! | `std::net::ToSocketAddrs` | [`net::ToSocketAddrs`], the same for the same types, but a lookup parks; [`net::lookup_host`] |
+//! | `std::net` | [`dormouse::net`](net), which re-exports `std`'s addresses and [`Shutdown`](net::Shutdown) |
+//! | `std::net::ToSocketAddrs` | [`net::ToSocketAddrs`], the same for the same types, but a lookup parks |
+//! | `std::os::unix::net`, `std::os::linux::net` | [`dormouse::os::unix::net`](os::unix::net), [`dormouse::os::linux::net`](os::linux::net) |
 //! | `std::thread::{spawn, Builder, JoinHandle}` | [`thread::spawn`], [`thread::Builder`], [`thread::JoinHandle`] |
 //! | `std::thread::{current, Thread, ThreadId}` | [`thread::current`], [`thread::Thread`], [`thread::ThreadId`] |
 //! | `std::thread::{park, park_timeout}` | [`thread::park`], [`thread::park_timeout`] |
 //! | `std::thread::{sleep, sleep_until, yield_now}` | [`thread::sleep`], [`thread::sleep_until`], [`thread::yield_now`] |
-//! | nothing | [`run`], [`Builder`], [`spawn_local`], [`no_park`], [`Cancelled`], [`thread::stack_high_water`] |
+//! | nothing | [`run`], [`Builder`], [`spawn_local`], [`no_park`], [`Cancelled`], [`thread::stack_high_water`], [`net::lookup_host`], batches of datagrams, builders of TCP sockets |
 //!
 //! All of these work on a plain OS thread, too, where they block it, except [`spawn_local`], which panics there.
 //! `std::sync`, `std::fs` and whatever else blocks without knowing of coroutines blocks the worker.
