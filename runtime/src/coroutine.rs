@@ -21,32 +21,35 @@ pub(crate) const CAN_UNWIND: bool = cfg!(panic = "unwind");
 /// What corosensei gives a coroutine to suspend with.
 type CoYielder = Yielder<*const Cell<Suspender>, ()>;
 
-/// A stack and the code that runs on it.
-pub(crate) struct Coroutine {
+/// A stack and the code that runs on it, which gives an `R` at its end.
+pub(crate) struct Coroutine<R: 'static> {
     /// Dropped only when finished (invariant 2).
-    inner: ManuallyDrop<corosensei::Coroutine<*const Cell<Suspender>, (), (), Stack>>,
+    inner: ManuallyDrop<corosensei::Coroutine<*const Cell<Suspender>, (), R, Stack>>,
 }
 
-impl Coroutine {
+impl<R: 'static> Coroutine<R> {
     /// Puts `body` on `stack`; it runs at the first resume and must not unwind.
-    pub(crate) fn new(stack: Stack, body: impl FnOnce() + 'static) -> Coroutine {
+    pub(crate) fn new(stack: Stack, body: impl FnOnce() -> R + 'static) -> Coroutine<R> {
         let entry = move |yielder: &CoYielder, way_back: *const Cell<Suspender>| {
             // SAFETY: alive by the contract of `resume`.
             unsafe { &*way_back }.set(Suspender(yielder));
-            body();
+            body()
         };
         Coroutine { inner: ManuallyDrop::new(corosensei::Coroutine::with_stack(stack, entry)) }
     }
 
-    /// Runs until the next suspension or the end; `true` at the end. The first time, `way_back` is set to the coroutine's
-    /// suspender before anything else.
+    /// Runs until the next suspension, or until the end, which gives something. The first time, `way_back` is set to the
+    /// coroutine's suspender before anything else.
     ///
     /// # Safety
     ///
     /// `way_back` is alive until this returns.
     #[inline(always)]
-    pub(crate) unsafe fn resume(&mut self, way_back: *const Cell<Suspender>) -> bool {
-        matches!(self.inner.resume(way_back), CoroutineResult::Return(()))
+    pub(crate) unsafe fn resume(&mut self, way_back: *const Cell<Suspender>) -> Option<R> {
+        match self.inner.resume(way_back) {
+            CoroutineResult::Yield(()) => None,
+            CoroutineResult::Return(result) => Some(result),
+        }
     }
 
     /// Takes the stack back from a finished coroutine.
@@ -62,7 +65,7 @@ impl Coroutine {
     }
 }
 
-impl std::fmt::Debug for Coroutine {
+impl<R> std::fmt::Debug for Coroutine<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Coroutine").finish_non_exhaustive()
     }

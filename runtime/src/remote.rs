@@ -7,7 +7,7 @@ mod block;
 mod record;
 
 pub(crate) use block::{Block, Blocks};
-pub(crate) use record::{Body, Origin, Record, RecordRef, Start};
+pub(crate) use record::{Body, Leftover, Origin, Record, RecordRef, Start};
 
 use crate::atomic::{AtomicU32, Ordering};
 use crate::inbox::Inbox;

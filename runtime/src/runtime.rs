@@ -83,7 +83,10 @@ where
     crew.end(&fleet);
     drop(worker);
     drop(alternate);
-    match wait(&record) {
+    let result = wait(&record);
+    // SAFETY: the result was taken just now, which is once.
+    drop(unsafe { record.release_with_runners() });
+    match result {
         Ok(value) => Ok(value),
         Err(payload) if called.get() => std::panic::resume_unwind(payload),
         Err(payload) => {

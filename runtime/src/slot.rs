@@ -30,7 +30,7 @@
 use crate::coroutine::{Coroutine, Suspender};
 use crate::mail::Ticket;
 use crate::readiness::{Interest, Link};
-use crate::remote::RecordRef;
+use crate::remote::{Leftover, RecordRef};
 use crate::stack::Extent;
 use crate::timer::TimerKey;
 use std::cell::Cell;
@@ -185,10 +185,10 @@ impl Life {
 /// One started coroutine.
 pub(crate) struct Slot {
     /// What runs. While it does, only the loop that resumed it touches this field.
-    pub(crate) coroutine: Coroutine,
+    pub(crate) coroutine: Coroutine<Leftover>,
     /// Where its stack is.
     pub(crate) stack: Extent,
-    /// Its identity and its body.
+    /// Its identity and its body. While the coroutine returns, its count may be somebody else's already: see [`Leftover`].
     pub(crate) record: RecordRef,
     /// The way back to the worker.
     pub(crate) suspender: Cell<Suspender>,
@@ -206,7 +206,7 @@ pub(crate) struct Slot {
 
 impl Slot {
     /// One that is about to run for the first time.
-    pub(crate) fn new(record: RecordRef, stack: Extent, coroutine: Coroutine) -> Slot {
+    pub(crate) fn new(record: RecordRef, stack: Extent, coroutine: Coroutine<Leftover>) -> Slot {
         Slot {
             coroutine,
             stack,

@@ -14,7 +14,7 @@
 use crate::coroutine::Coroutine;
 use crate::prefetch::prefetch;
 use crate::readiness::{Link, Links};
-use crate::remote::RecordRef;
+use crate::remote::{Leftover, RecordRef};
 use crate::slot::Slot;
 use std::ops::{Index, IndexMut};
 
@@ -66,7 +66,7 @@ impl Slots {
 
     /// Ends a live slot; gives what is left of it.
     #[inline(always)]
-    pub(crate) fn remove(&mut self, index: u32) -> (Coroutine, RecordRef) {
+    pub(crate) fn remove(&mut self, index: u32) -> (Coroutine<Leftover>, RecordRef) {
         let place = &mut self.places[index as usize];
         let Place::Live(live) = place else { vacant(index) };
         // SAFETY: the place is overwritten below without a drop, so this moves the field out.

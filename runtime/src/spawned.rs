@@ -13,7 +13,7 @@
 use crate::cancel::{self, Point};
 use crate::join_word::{Finished, JoinWord};
 use crate::park;
-use crate::remote::{Body, RecordRef, Start};
+use crate::remote::{Body, Leftover, RecordRef, Start};
 use crate::waiter::{Wait, Waiter};
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -63,16 +63,22 @@ impl<F: FnOnce() -> T, T> Spawned<F, T> {
         std::mem::replace(&mut **stage, Stage::Empty)
     }
 
-    /// Leaves the result for whoever joins, or drops it here if nobody can.
-    fn finish(&self, result: thread::Result<T>) {
+    /// Leaves the result for whoever joins, or drops it here if nobody can. If it is left, `self` may be gone on return.
+    fn finish(&self, result: thread::Result<T>) -> Leftover {
         // SAFETY: invariant 1; the join word does not say `Done` yet.
         let stage = unsafe { &mut *self.stage.get() };
         **stage = Stage::Result(result);
         match self.join.finish() {
-            Finished::Held => {}
-            Finished::Awaited(waiter) => waiter.wake(),
-            // SAFETY: invariant 1; there is no holder, so the stage is still ours.
-            Finished::Detached => drop_result(unsafe { self.take() }),
+            Finished::Held => Leftover::Nothing,
+            Finished::Awaited(waiter) => {
+                waiter.wake();
+                Leftover::Nothing
+            }
+            Finished::Detached => {
+                // SAFETY: invariant 1; there is no holder, so the stage is still ours.
+                drop_result(unsafe { self.take() });
+                Leftover::Count
+            }
         }
     }
 }
@@ -91,23 +97,23 @@ fn drop_result<F, T>(result: Stage<F, T>) {
 }
 
 impl<F: FnOnce() -> T, T> Body for Spawned<F, T> {
-    fn run(&self, start: Start) {
+    fn run(&self, start: Start) -> Leftover {
         // SAFETY: invariant 1; the owner calls this, once, before the coroutine has finished.
         let Stage::Closure(closure) = (unsafe { self.take() }) else {
-            return;
+            return Leftover::Count;
         };
         let result = match start {
             Start::Run => catch_unwind(AssertUnwindSafe(closure)),
             Start::Drop => Err(drop_closure(closure).unwrap_or_else(cancel::payload)),
             Start::Refuse(error) => Err(drop_closure(closure).unwrap_or_else(|| Box::new(error))),
         };
-        self.finish(result);
+        self.finish(result)
     }
 
-    fn lose(&self) {
+    fn lose(&self) -> Leftover {
         // SAFETY: invariant 1; the coroutine has not finished and will not run, so its place is the caller's.
         let stage = unsafe { self.take() };
-        self.finish(Err(drop_closure(stage).unwrap_or_else(cancel::payload)));
+        self.finish(Err(drop_closure(stage).unwrap_or_else(cancel::payload)))
     }
 }
 
@@ -119,7 +125,7 @@ pub(crate) struct Output {
     /// [`Spawned::take_result`]; writes a `thread::Result<T>` to the address given.
     take: unsafe fn(&RecordRef, *mut ()),
     /// [`Spawned::detach`].
-    detach: unsafe fn(&RecordRef),
+    detach: unsafe fn(&RecordRef) -> bool,
 }
 
 impl Output {
@@ -184,9 +190,9 @@ impl Output {
     /// # Safety
     ///
     /// This is the table of the record's body.
-    pub(crate) unsafe fn detach(&self, record: &RecordRef) {
+    pub(crate) unsafe fn detach(&self, record: &RecordRef) -> bool {
         // SAFETY: the caller's word.
-        unsafe { (self.detach)(record) };
+        unsafe { (self.detach)(record) }
     }
 }
 
@@ -220,12 +226,15 @@ impl<F: FnOnce() -> T, T> Spawned<F, T> {
         }
     }
 
-    /// The handle is dropped without a result.
-    fn detach(&self) {
+    /// The handle is dropped without a join. `true` if the result came first: it is dropped, and the runner's count is the
+    /// caller's as after a join.
+    fn detach(&self) -> bool {
         // SAFETY: the holder calls this.
-        if unsafe { self.join.detach() } {
+        let finished = unsafe { self.join.detach() };
+        if finished {
             // SAFETY: invariant 1; it is done, and the holder is the caller.
             drop_result(unsafe { self.take() });
         }
+        finished
     }
 }

@@ -10,7 +10,8 @@
 //! A thin pointer to one allocation, since every connection pays for each word and every spawn for each call of malloc:
 //! `Arc<dyn Body>` is two words, counts twice, and cannot be given memory that a worker has kept from the last spawn.
 //!
-//! Invariant 1: whoever holds a `RecordRef` holds one count; the memory lives until the last is dropped.
+//! Invariant 1: whoever holds a `RecordRef` holds one count; the memory lives until the last is dropped. The runner's count
+//! goes to the holder of the handle together with the result ([`Leftover`]): then a join counts down without an exchange.
 //! Invariant 2: the table is that of the body's type.
 //! Invariant 3: `home` is set before the mail word says `HOMED`, so whoever is told to push knows where to.
 
@@ -43,23 +44,34 @@ pub(crate) enum Start {
 /// The closure of a coroutine, and later its result. Like the record, it is shared by threads.
 pub(crate) trait Body: Send + Sync {
     /// Runs the closure on the coroutine's stack and keeps the result; never unwinds. Only the owner worker calls it, at most
-    /// once.
-    fn run(&self, start: Start);
+    /// once. What is left to the caller may be nothing, not even `self`.
+    fn run(&self, start: Start) -> Leftover;
 
     /// Instead of `run`, or of its end: the coroutine will never (again) run, and `join` is to say so. Drops the closure
     /// if it is still there, so it must not be called from a worker's loop. Only the owner calls it once it has ended, or
-    /// whoever holds a record that no worker has.
-    fn lose(&self);
+    /// whoever holds a record that no worker has. What is left is as for `run`.
+    fn lose(&self) -> Leftover;
+}
+
+/// What the runner of a body still has of the record once the body has finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leftover {
+    /// Its count.
+    Count,
+    /// Nothing: whoever took the result owns the count as well, and may have freed the record.
+    Nothing,
 }
 
 /// What can be done with a body of unknown type.
 struct Table {
     /// [`Body::run`].
-    run: unsafe fn(NonNull<Record>, Start),
+    run: unsafe fn(NonNull<Record>, Start) -> Leftover,
     /// [`Body::lose`].
-    lose: unsafe fn(NonNull<Record>),
-    /// Drops record and body, and gives their memory.
-    end: unsafe fn(NonNull<Record>) -> Block,
+    lose: unsafe fn(NonNull<Record>) -> Leftover,
+    /// Drops record and body.
+    end: unsafe fn(NonNull<Record>),
+    /// What both take in memory.
+    layout: Layout,
 }
 
 /// What everybody may know of a coroutine.
@@ -139,7 +151,7 @@ impl RecordRef {
     ) -> RecordRef {
         let block = kept(layout::<B>()).unwrap_or_else(|| Block::allocate(layout::<B>()));
         let whole = block.into_memory().cast::<Whole<B>>();
-        let table = const { &Table { run: run::<B>, lose: lose::<B>, end: end::<B> } };
+        let table = const { &Table { run: run::<B>, lose: lose::<B>, end: end::<B>, layout: layout::<B>() } };
         let record = Record {
             references: AtomicU32::new(1),
             slot: AtomicU32::new(UNSTARTED),
@@ -183,18 +195,25 @@ impl RecordRef {
     ///
     /// # Safety
     ///
-    /// `record` points to a record that outlives the call.
-    pub(crate) unsafe fn run(record: NonNull<Record>, start: Start) {
+    /// `record` points to a record of which the caller has a count, until the call returns and perhaps beyond.
+    pub(crate) unsafe fn run(record: NonNull<Record>, start: Start) -> Leftover {
         // SAFETY: alive, by the caller's word.
         let table = unsafe { record.as_ref() }.table;
         // SAFETY: invariant 2.
-        unsafe { (table.run)(record, start) };
+        unsafe { (table.run)(record, start) }
     }
 
     /// [`Body::lose`].
-    pub(crate) fn lose(&self) {
-        // SAFETY: invariants 1 and 2.
-        unsafe { (self.table.lose)(self.0) };
+    pub(crate) fn lose(self) {
+        let record = self.0;
+        std::mem::forget(self);
+        // SAFETY: alive by the count that `self` was.
+        let table = unsafe { record.as_ref() }.table;
+        // SAFETY: invariant 2.
+        let left = unsafe { (table.lose)(record) };
+        if left == Leftover::Count {
+            drop(RecordRef(record));
+        }
     }
 
     /// The record, for whoever knows that this reference outlives the use.
@@ -208,30 +227,47 @@ impl RecordRef {
         let record = self.0;
         std::mem::forget(self);
         // SAFETY: the count that `self` was.
-        unsafe { release(record) }
+        unsafe { release(record, 1) }
+    }
+
+    /// As [`RecordRef::release`], together with the count that came with the result.
+    ///
+    /// # Safety
+    ///
+    /// The caller took the result, so that the runner was left nothing, and does this once.
+    #[inline]
+    pub(crate) unsafe fn release_with_runners(self) -> Option<Block> {
+        let record = self.0;
+        std::mem::forget(self);
+        // SAFETY: the count that `self` was, and the runner's, by the caller's word.
+        unsafe { release(record, 2) }
     }
 }
 
-/// Gives up one count.
+/// Gives up so many counts.
 ///
 /// # Safety
 ///
-/// It is the caller's.
+/// They are the caller's.
 #[inline]
-unsafe fn release(record: NonNull<Record>) -> Option<Block> {
-    // SAFETY: alive by the count.
-    let count = unsafe { &record.as_ref().references };
+unsafe fn release(record: NonNull<Record>, counts: u32) -> Option<Block> {
+    // SAFETY: alive by the counts.
+    let references = unsafe { &record.as_ref().references };
     // ORDERING: Acquire; pairs with the Release decrements of all other holders. The only holder need not count down.
-    if count.load(Ordering::Acquire) != 1 {
+    if references.load(Ordering::Acquire) != counts {
         // ORDERING: Release, so that all use of the record by this holder comes before its end.
-        if count.fetch_sub(1, Ordering::Release) != 1 {
+        if references.fetch_sub(counts, Ordering::Release) != counts {
             return None;
         }
         // ORDERING: Acquire; as the load above.
         fence(Ordering::Acquire);
     }
-    // SAFETY: it was the last; invariant 2.
-    Some(unsafe { (record.as_ref().table.end)(record) })
+    // SAFETY: alive until `end`.
+    let table = unsafe { record.as_ref() }.table;
+    // SAFETY: they were the last; invariant 2.
+    unsafe { (table.end)(record) };
+    // SAFETY: `new_borrowing` put the whole into a block of this layout, and it is nobody's any more.
+    Some(unsafe { Block::from_memory(record.cast(), table.layout) })
 }
 
 impl Clone for RecordRef {
@@ -250,7 +286,7 @@ impl Clone for RecordRef {
 impl Drop for RecordRef {
     fn drop(&mut self) {
         // SAFETY: the count that `self` was.
-        drop(unsafe { release(self.0) });
+        drop(unsafe { release(self.0, 1) });
     }
 }
 
@@ -275,28 +311,25 @@ unsafe fn body<'a, B: Body>(record: NonNull<Record>) -> &'a B {
 /// # Safety
 ///
 /// As [`body`].
-unsafe fn run<B: Body>(record: NonNull<Record>, start: Start) {
+unsafe fn run<B: Body>(record: NonNull<Record>, start: Start) -> Leftover {
     // SAFETY: the caller's word.
-    unsafe { body::<B>(record) }.run(start);
+    unsafe { body::<B>(record) }.run(start)
 }
 
 /// # Safety
 ///
 /// As [`body`].
-unsafe fn lose<B: Body>(record: NonNull<Record>) {
+unsafe fn lose<B: Body>(record: NonNull<Record>) -> Leftover {
     // SAFETY: the caller's word.
-    unsafe { body::<B>(record) }.lose();
+    unsafe { body::<B>(record) }.lose()
 }
 
 /// # Safety
 ///
 /// As [`body`], and nobody else refers to it.
-unsafe fn end<B: Body>(record: NonNull<Record>) -> Block {
-    let whole = record.cast::<Whole<B>>();
+unsafe fn end<B: Body>(record: NonNull<Record>) {
     // SAFETY: the caller's word.
-    unsafe { whole.drop_in_place() };
-    // SAFETY: `new_borrowing` put the whole into a block of this layout, and it is nobody's any more.
-    unsafe { Block::from_memory(whole.cast(), layout::<B>()) }
+    unsafe { record.cast::<Whole<B>>().drop_in_place() };
 }
 
 /// What a record with such a body takes: rounded up to what glibc's malloc gives anyway, so that few sizes are in use.
@@ -387,12 +420,14 @@ mod tests {
     struct Counting(Arc<AtomicUsize>);
 
     impl Body for Counting {
-        fn run(&self, _start: Start) {
+        fn run(&self, _start: Start) -> Leftover {
             self.0.fetch_add(1, Ordering::Relaxed);
+            Leftover::Count
         }
 
-        fn lose(&self) {
+        fn lose(&self) -> Leftover {
             self.0.fetch_add(100, Ordering::Relaxed);
+            Leftover::Nothing
         }
     }
 
@@ -406,10 +441,12 @@ mod tests {
         let record = RecordRef::new(origin(), Counting(Arc::clone(&runs)), |_| None);
         let other = record.clone();
         // SAFETY: `record` is alive.
-        unsafe { RecordRef::run(record.as_ptr(), Start::Run) };
-        other.lose();
+        let left = unsafe { RecordRef::run(record.as_ptr(), Start::Run) };
+        assert_eq!(left, Leftover::Count);
+        record.clone().lose();
         assert_eq!(runs.load(Ordering::Relaxed), 101);
-        assert!(record.release().is_none());
+        // SAFETY: `lose` left nothing to its caller.
+        assert!(unsafe { record.release_with_runners() }.is_none());
         assert_eq!(Arc::strong_count(&runs), 2);
         assert_eq!((other.id, other.display_name()), (7, "it"));
         drop(other);

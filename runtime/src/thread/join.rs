@@ -103,13 +103,15 @@ impl<T> JoinHandle<T> {
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        if let Some((output, record)) = self.parts() {
-            // SAFETY: the type is right by the contract of `new`; the caller is the holder, and this is the end of it.
-            unsafe { output.detach(record) };
-        }
+        // SAFETY: the type is right by the contract of `new`; the caller is the holder, and this is the end of it.
+        let finished = self.parts().is_none_or(|(output, record)| unsafe { output.detach(record) });
         // SAFETY: nobody uses it after this.
-        let record = unsafe { self.thread.take_record() };
-        if let Some(block) = record.and_then(RecordRef::release) {
+        let Some(record) = (unsafe { self.thread.take_record() }) else {
+            return;
+        };
+        // SAFETY: finished: the result was taken, by `join` or just now.
+        let last = if finished { unsafe { record.release_with_runners() } } else { record.release() };
+        if let Some(block) = last {
             current::keep_block(block);
         }
     }

@@ -1,14 +1,15 @@
 //! How a coroutine begins, is resumed and ends, and what happens when there is no stack for it.
 //!
 //! Invariant 1: slots are added and removed by the loop, between two resumes, so no slot moves while a coroutine runs.
-//! Invariant 2: its record stays in the slot until it has ended, or until it is leaked and never runs again.
+//! Invariant 2: its record stays in the slot until it has ended, or until it is leaked and never runs again. From the end of
+//! its body on, while it returns, the record may be gone (`Leftover`), and nobody looks at it.
 //! Invariant 3: only `resume` touches a slot's coroutine between its start and its end.
 
 #![allow(unsafe_code)]
 
 use super::{IO_BUDGET, NOT_RUNNING, Worker};
 use crate::coroutine::{CAN_UNWIND, Coroutine};
-use crate::remote::{RecordRef, Start};
+use crate::remote::{Leftover, RecordRef, Start};
 use crate::slot::Slot;
 use crate::stack::Stack;
 use std::io;
@@ -97,19 +98,24 @@ impl Worker {
         // SAFETY: a part of the slot, as above.
         let ended = unsafe { coroutine.resume(way_back) };
         self.running.set(NOT_RUNNING);
-        if ended {
-            self.end(index);
+        if let Some(left) = ended {
+            self.end(index, left);
         }
     }
 
     #[inline(never)]
-    fn end(&self, index: u32) {
+    fn end(&self, index: u32, left: Leftover) {
         let (coroutine, record) = self.slots.borrow_mut().remove(index);
         let stack = coroutine.into_stack();
         let size = stack.size();
         self.release(stack);
-        if let Some(block) = record.release() {
-            self.blocks.borrow_mut().keep(block);
+        match left {
+            Leftover::Nothing => std::mem::forget(record),
+            Leftover::Count => {
+                if let Some(block) = record.release() {
+                    self.blocks.borrow_mut().keep(block);
+                }
+            }
         }
         if !self.starved.borrow().is_empty() {
             self.feed_starved(size);
