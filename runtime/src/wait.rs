@@ -265,17 +265,16 @@ fn wait_on_thread<'a>(
 /// ```
 pub fn pause(length: Duration, deadline: Option<Instant>) -> io::Result<()> {
     let now = Instant::now();
-    if deadline.is_some_and(|deadline| deadline <= now) {
-        return Err(timed_out());
-    }
     let until = now.checked_add(length).into_iter().chain(deadline).min();
     current::with_coroutine(|worker| match worker {
         Some(worker) => park::park_for_peer(worker, until),
         None => {
-            std::thread::sleep(until.map_or(length, |until| until - now));
+            std::thread::sleep(until.map_or(length, |until| until.saturating_duration_since(now)));
             Ok(())
         }
-    })
+    })?;
+    // Only now: a deadline that has passed makes the park short, and no less of a park.
+    if deadline.is_some_and(|deadline| deadline <= now) { Err(timed_out()) } else { Ok(()) }
 }
 
 fn timed_out() -> io::Error {
@@ -346,6 +345,36 @@ mod tests {
             }
             tries += 1;
         }
+    }
+
+    /// In a coroutine that unwinds, inside `no_park`, and in one that is cancelled: a deadline that has passed is looked at
+    /// last.
+    #[test]
+    fn a_pause_past_its_deadline_is_still_a_park() {
+        use crate::thread::{no_park, park, spawn_local, yield_now};
+        struct Pauses(std::sync::mpsc::Sender<ErrorKind>);
+        impl Drop for Pauses {
+            fn drop(&mut self) {
+                self.0.send(pause(Duration::ZERO, Some(Instant::now())).unwrap_err().kind()).unwrap();
+            }
+        }
+        crate::run(|| {
+            let passed = Some(Instant::now());
+            assert_eq!(pause(Duration::ZERO, passed).unwrap_err().kind(), ErrorKind::TimedOut);
+            std::panic::catch_unwind(|| no_park(|| pause(Duration::ZERO, passed))).unwrap_err();
+            let (says, said) = std::sync::mpsc::channel();
+            let unwinds = spawn_local(move || {
+                let _pauses = Pauses(says);
+                let _ = std::panic::catch_unwind(park);
+                let _ = pause(Duration::ZERO, passed);
+                unreachable!("a cancellation point");
+            });
+            yield_now();
+            unwinds.cancel();
+            assert!(unwinds.join().unwrap_err().is::<crate::Cancelled>());
+            assert_eq!(said.try_recv(), Ok(ErrorKind::Other));
+        });
+        assert_eq!(pause(Duration::MAX, Some(Instant::now())).unwrap_err().kind(), ErrorKind::TimedOut);
     }
 
     #[test]
