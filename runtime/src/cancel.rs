@@ -30,7 +30,6 @@ pub(crate) enum Point {
     /// A cancel ends it by throwing.
     Cancellable,
     /// A cancel leaves it alone.
-    #[allow(dead_code, reason = "the contract that locks and scopes build on")]
     Shielded,
 }
 

@@ -5,11 +5,12 @@
 //! falls to 1 when they take more. After a sleep k starts at 1 again: there the clock costs nothing that matters, and
 //! what runs next may be of another kind.
 //!
-//! Invariant 1: between two looks there are at most `TURN` resumes.
+//! Invariant 1: between two looks there are at most `TURN` resumes, and one start of a newcomer more, which a worker makes
+//! though a look is due (`worker.rs`).
 
 use std::cell::Cell;
 
-/// Resumes between two looks, at most.
+/// Resumes after which a look is due, at most.
 pub(crate) const TURN: u32 = 64;
 
 /// Nanoseconds between two looks, about.
