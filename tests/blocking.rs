@@ -326,6 +326,36 @@ fn without_threads_it_is_an_error() {
     ended.succeeded();
 }
 
+/// 512 closes that linger hold up no name lookup, nor the other way round.
+#[test]
+fn calls_for_a_result_and_calls_for_a_drop_do_not_wait_for_each_other() {
+    let ended = child("calls_for_a_result_and_calls_for_a_drop_do_not_wait_for_each_other", 60, || {
+        run(|| {
+            let occupy = |hand_over: fn(Box<dyn FnOnce() + Send>)| {
+                let (open, begins): (Vec<_>, Vec<_>) = (0..512)
+                    .map(|_| {
+                        let (open, begins, call) = gate();
+                        hand_over(Box::new(call));
+                        (open, begins)
+                    })
+                    .unzip();
+                begins.iter().for_each(|begins| eventually(5, "it begins", || begins.try_recv().is_ok()));
+                open
+            };
+            let deadline = || Some(Instant::now() + Duration::from_secs(5));
+            let open = occupy(blocking::hand_over);
+            assert_eq!(blocking::run_until(deadline(), || 7).unwrap(), 7);
+            drop(open);
+            let open = occupy(|call| drop(spawn_local(|| blocking::run(call))));
+            let (says, said) = channel();
+            blocking::hand_over(move || says.send(8).unwrap());
+            assert_eq!(said.recv_timeout(Duration::from_secs(5)), Ok(8));
+            drop(open);
+        });
+    });
+    ended.succeeded();
+}
+
 /// Calls of all lengths, some given up at their deadline, some with their coroutine: whatever they hold is dropped once.
 #[test]
 fn many_calls_given_up_at_random_leave_nothing() {

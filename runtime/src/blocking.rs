@@ -5,13 +5,17 @@
 //! so that its worker goes on. `dormouse-net` resolves names and closes lingering sockets by it.
 //!
 //! Owns who waits for a call, and what becomes of one that nobody waits for any more. `pool` owns the threads and the
-//! queue, `call` what goes between the two sides. Must never know what a call does.
+//! queue, `shared` the pools of the process, `call` what goes between the two sides. Must never know what a call does.
 //!
-//! # One pool for the process
+//! # Two pools for the process
 //!
-//! And none per runtime, because a thread that is blocked in the kernel cannot be ended: the end of a runtime could only
-//! wait for it, for as long as a name server is silent, or abandon it, and then it belongs to nobody. So the threads belong
-//! to nobody from the start, and a runtime's end has nothing to drain: whoever waits is cancelled like any other
+//! One for the calls whose result is waited for, and one for those that a Drop makes: closes that linger take as long as a
+//! peer pleases, and must not hold up name lookups, nor the other way round. A child of fork(2) has two of its own, and
+//! hears nothing of the calls that its parent waits for.
+//!
+//! There are none per runtime, because a thread that is blocked in the kernel cannot be ended: the end of a runtime could
+//! only wait for it, for as long as a name server is silent, or abandon it, and then it belongs to nobody. So the threads
+//! belong to nobody from the start, and a runtime's end has nothing to drain: whoever waits is cancelled like any other
 //! coroutine, and what it waited for finishes on its own or is never begun. Runtimes that start and stop by the thousand
 //! share a few threads, which end by themselves. What may not be cut short (see [`finish`]) waits shielded, and the
 //! runtime's grace for shutdown limits it as it limits every shielded wait.
@@ -20,17 +24,19 @@
 //!
 //! 1. A call is made at most once, on a pool thread, and never after its caller gave it up.
 //! 2. Nothing of a call is on the caller's stack: the caller may unwind at any time while the call is being made.
-//! 3. What a call holds is dropped exactly once: by the caller if the call was not begun, by the pool thread if it was
-//!    and nobody waits for its result.
+//! 3. What a call holds is dropped exactly once: by the pool thread if nobody waits for it any more when it ends, by the
+//!    caller if it was not begun or has ended by then. Where that is in an unwind, or on a pool thread, a panic of its
+//!    Drop goes no further than the panic hook.
 
 mod call;
 mod pool;
+mod shared;
 
 use crate::cancel::Point;
 use crate::os_thread::Parked;
 use crate::waiter::Wait;
 use crate::{current, park};
-use call::{Call, Detached, Stage};
+use call::{Call, Detached, Stage, drop_quietly};
 use pool::Pool;
 use std::io;
 use std::panic::resume_unwind;
@@ -42,15 +48,20 @@ use std::time::Instant;
 /// From a coroutine the call is made on a thread of the pool: up to 512 threads, started as they are needed, which end
 /// after ten idle seconds. Calls beyond that wait for their turn, first come, first served. A panic of `f` comes out here.
 ///
+/// A thread inherits the signal mask, the CPU affinity and the scheduling policy of the worker, or the thread of the pool,
+/// that happens to start it, and keeps them: whoever pins one worker may pin calls of all.
+///
 /// # Errors
 ///
 /// EAGAIN or ENOMEM if the pool has no thread and cannot start one; `f` is then dropped uncalled. None on a plain thread.
+/// If there are threads but no more can be started, the call waits for one, and every 100 ms another start is tried.
 ///
 /// # Blocking
 ///
 /// Parks the coroutine; a cancellation point. A cancelled coroutine unwinds at once: if `f` has not been called, it never
-/// will be and is dropped here; else it goes on, and its result is dropped where it ran. In a coroutine that unwinds
-/// already it waits for the end. On a plain thread `f` is called right there.
+/// will be and is dropped here; else it goes on, and its result is dropped where it ran, or here if it has ended already.
+/// A panic of that Drop goes no further than the panic hook. In a coroutine that unwinds already it waits for the end. On a
+/// plain thread `f` is called right there.
 ///
 /// # Panics
 ///
@@ -109,11 +120,14 @@ where
         return Ok(f());
     }
     park::check(Point::Cancellable);
-    Pending::submit(pool::shared(), f).wait(deadline, Point::Cancellable)
+    Pending::submit(shared::for_results(), f).wait(deadline, Point::Cancellable)
 }
 
 /// Makes a call that blocks for a Drop, which can neither fail nor be cut short: waits until it has been made, where a
 /// Drop may wait.
+///
+/// It shares its pool of up to 512 threads with [`hand_over`] only: neither waits for the calls of [`run`], nor they for
+/// these.
 ///
 /// If the pool has no thread and cannot start one, `f` is dropped uncalled, here: what is to happen in any case belongs
 /// into the Drop of what `f` owns.
@@ -134,7 +148,7 @@ where
         f();
     } else if park::may_wait_in_drop() {
         // An error is a refusal, after which `f` has been dropped.
-        let _ = Pending::submit(pool::shared(), f).wait(None, Point::Shielded);
+        let _ = Pending::submit(shared::for_drops(), f).wait(None, Point::Shielded);
     } else {
         hand_over(f);
     }
@@ -152,7 +166,7 @@ pub fn hand_over<F>(f: F)
 where
     F: FnOnce() + Send + 'static,
 {
-    pool::shared().submit(Arc::new(Detached::new(f)));
+    shared::for_drops().submit(Arc::new(Detached::new(f)));
 }
 
 fn in_coroutine() -> bool {
@@ -182,19 +196,30 @@ where
 
     /// Waits for the result, until `deadline`.
     fn wait(self, deadline: Option<Instant>, point: Point) -> io::Result<T> {
-        loop {
-            let wait = Wait::begin();
-            let parked = self.call.await_end(wait.waiter()).then(|| wait.park(deadline, point));
-            if parked != Some(Parked::Woken) {
-                break;
-            }
-        }
+        while self.parks(deadline, point) {}
         // The stage decides, not the outcome of the park: the end may have come together with the deadline.
         match self.give_up() {
             Stage::Done(Ok(value)) => Ok(value),
             Stage::Done(Err(payload)) => resume_unwind(payload),
             Stage::Refused(_, error) => Err(error),
             Stage::Queued(_) | Stage::Running | Stage::GivenUp => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    /// Parks once; `false` once the end has come or `deadline` has passed.
+    fn parks(&self, deadline: Option<Instant>, point: Point) -> bool {
+        let wait = Wait::begin();
+        if !self.call.await_end(wait.waiter()) {
+            return false;
+        }
+        let until = deadline.into_iter().chain(self.pool.retry_at(self.number)).min();
+        match wait.park(until, point) {
+            Parked::Woken => true,
+            Parked::TimedOut if until == deadline => false,
+            Parked::TimedOut => {
+                self.pool.retry();
+                true
+            }
         }
     }
 }
@@ -212,7 +237,8 @@ impl<F: FnOnce() -> T, T> Pending<F, T> {
 
 impl<F: FnOnce() -> T, T> Drop for Pending<F, T> {
     fn drop(&mut self) {
-        drop(self.give_up());
+        // In an unwind, if there is still something.
+        drop_quietly(self.give_up());
     }
 }
 

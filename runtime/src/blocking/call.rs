@@ -15,7 +15,8 @@
 //! An end that comes after `GivenUp` is the pool thread's, to drop.
 //!
 //! Invariant 1: whoever moves the stage on under the lock has what was in it; it is called or dropped outside of the lock.
-//! Invariant 2: a waiter is there only while the stage is `Queued` or `Running`; whoever ends that wakes it.
+//! Invariant 2: a waiter is there only while the stage is `Queued` or `Running`; whoever ends that wakes it. Its caller
+//! leaves another if it is woken earlier.
 
 use crate::lock::Lock;
 use crate::park;
@@ -30,8 +31,12 @@ pub(super) trait Job: Send + Sync {
     /// Makes the call, unless it was given up. Pool threads only, once. Never unwinds.
     fn run(&self);
 
-    /// Instead of `run`: there will be no thread to make it. Never unwinds.
+    /// Instead of `run`: there will be no thread to make it. Wakes whoever waits; drops nothing of the call, which may
+    /// block: that is for whoever waits, or else for the drop of the job. Never unwinds.
     fn refuse(&self, error: io::Error);
+
+    /// Has whoever waits look at the pool again, if the call is in its queue. Never unwinds.
+    fn alert(&self);
 }
 
 /// How far a call has come.
@@ -130,9 +135,16 @@ where
             self.end(Stage::Refused(f, error));
         }
     }
+
+    fn alert(&self) {
+        let waiter = self.0.lock().waiter.take();
+        if let Some(waiter) = waiter {
+            waiter.wake();
+        }
+    }
 }
 
-/// A call that nobody waits for.
+/// A call that nobody waits for. Dropped, what was not called is dropped quietly.
 pub(super) struct Detached<F>(Lock<Option<F>>);
 
 impl<F> Detached<F> {
@@ -152,13 +164,22 @@ impl<F: FnOnce() + Send> Job for Detached<F> {
         }
     }
 
-    fn refuse(&self, _: io::Error) {
-        drop_quietly(self.take());
+    fn refuse(&self, _: io::Error) {}
+
+    fn alert(&self) {}
+}
+
+impl<F> Drop for Detached<F> {
+    fn drop(&mut self) {
+        if let Some(f) = self.take() {
+            drop_quietly(f);
+        }
     }
 }
 
-/// Drops what nobody waits for. A panic in its Drop has nowhere to go but the panic hook, and ends nobody's thread.
-fn drop_quietly<V>(value: V) {
+/// Drops what nobody waits for. A panic in its Drop has nowhere to go but the panic hook; it ends nobody's thread, and
+/// nobody's unwind.
+pub(super) fn drop_quietly<V>(value: V) {
     let dropped = park::shielded(|| catch_unwind(AssertUnwindSafe(|| drop(value))));
     // The payload of that panic is forgotten: its own Drop could panic again.
     std::mem::forget(dropped);

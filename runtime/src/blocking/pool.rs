@@ -4,17 +4,22 @@
 //!
 //! Threads start one after the other: each starts the next one if it leaves calls in the queue. A burst of short calls is
 //! then served by a few threads instead of by as many as there are calls, and the thread that hands a call over pays for
-//! one start at most. Like workers, the threads have the signal mask of whoever started them and std's stack size; an idle
-//! one sleeps on the futex of a plain thread that waits (`os_thread.rs`).
+//! one start at most. Like workers, the threads have the signal mask, the CPU affinity and the scheduling policy of whoever
+//! started them, and std's stack size; an idle one sleeps on the futex of a plain thread that waits (`os_thread.rs`).
+//!
+//! A start that failed is repeated after a while by the callers of what is in the queue, whose wait ends for that; and by
+//! whoever hands over or takes the next call. Nobody repeats it for a call that nobody waits for.
 //!
 //! Invariant 1: a thread that goes idle found the queue empty, and a call that finds an idle thread takes it off the list,
 //! under the same lock. The list decides, not the outcome of the thread's sleep: one that is not on it any more looks at
 //! the queue again.
 //! Invariant 2: so while there are calls in the queue, some thread is about to look at it or is starting, or all threads
 //! there can be are busy. If there are none at all and none can be started, every call in the queue is refused; if there
-//! are some, the calls wait for them, and whoever hands over or takes the next one tries again to start another.
+//! are some, the calls wait for them and for the next start.
 //! Invariant 3: `threads` counts those starting, busy and idle; it is lowered under the lock under which the decision to
 //! end is made.
+//! Invariant 4: while `retry` is there, whoever waits for a call in the queue comes back by then: those who parked before
+//! are alerted by whoever sets it, and those who park later see it.
 
 use super::call::Job;
 use crate::cancel::Point;
@@ -24,25 +29,11 @@ use crate::waiter::{Wait, Waiter};
 use std::collections::BTreeMap;
 use std::io;
 use std::mem::take;
-use std::sync::{Arc, LazyLock};
-use std::thread::Builder;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The most threads of the process's pool.
-const LIMIT: usize = 512;
-
-/// How long a thread is idle before it ends.
-const IDLE: Duration = Duration::from_secs(10);
-
-/// The pool of the process.
-pub(super) fn shared() -> &'static Pool {
-    static SHARED: LazyLock<Pool> = LazyLock::new(|| Pool::new(LIMIT, IDLE, start_thread));
-    &SHARED
-}
-
-fn start_thread(pool: &'static Pool) -> io::Result<()> {
-    Builder::new().name("dormouse-blocking".into()).spawn(|| pool.serve()).map(drop)
-}
+/// How long after a start that failed the next one is made.
+const RETRY: Duration = Duration::from_millis(100);
 
 /// See the heading.
 pub(super) struct Pool {
@@ -66,6 +57,8 @@ struct State {
     threads: usize,
     /// Whether one of them has not yet looked at the queue for the first time.
     starting: bool,
+    /// When callers start another thread: `Some` if the last start failed (invariant 4).
+    retry: Option<Instant>,
     /// The last number given to a call or to a sleep.
     last: u64,
 }
@@ -79,6 +72,10 @@ enum Next {
 }
 
 impl State {
+    fn new() -> State {
+        State { queue: BTreeMap::new(), idle: Vec::new(), threads: 0, starting: false, retry: None, last: 0 }
+    }
+
     fn number(&mut self) -> u64 {
         self.last += 1;
         self.last
@@ -95,8 +92,7 @@ impl State {
 
 impl Pool {
     pub(super) fn new(limit: usize, idle: Duration, start_thread: fn(&'static Pool) -> io::Result<()>) -> Pool {
-        let state = State { queue: BTreeMap::new(), idle: Vec::new(), threads: 0, starting: false, last: 0 };
-        Pool { state: Lock::new(state), limit, idle, start_thread }
+        Pool { state: Lock::new(State::new()), limit, idle, start_thread }
     }
 
     /// Puts a call in the queue, and sees to it that a thread comes for it; gives its number.
@@ -121,6 +117,28 @@ impl Pool {
         drop(withdrawn);
     }
 
+    /// When whoever waits for a call is to come back and [`retry`](Pool::retry), if at all. To be asked after a waiter
+    /// was left (invariant 4).
+    pub(super) fn retry_at(&self, number: u64) -> Option<Instant> {
+        let state = self.state.lock();
+        state.retry.filter(|_| state.queue.contains_key(&number))
+    }
+
+    /// Makes the start that is due, if nobody else has made it.
+    pub(super) fn retry(&'static self) {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        let due = state.retry.is_some_and(|at| at <= now);
+        if due {
+            state.retry = Some(now + RETRY);
+        }
+        let grows = due && state.grow(self.limit);
+        drop(state);
+        if grows {
+            self.start();
+        }
+    }
+
     /// Starts the thread that `grow` has counted.
     #[cold]
     fn start(&'static self) {
@@ -128,16 +146,42 @@ impl Pool {
             let mut state = self.state.lock();
             state.starting = false;
             state.threads -= 1;
-            // Those that there are will come for what is in the queue.
-            let orphans = if state.threads == 0 { take(&mut state.queue) } else { BTreeMap::new() };
-            drop(state);
-            orphans.into_values().for_each(|job| job.refuse(repeated(&error)));
+            if state.threads == 0 {
+                let orphans = take(&mut state.queue);
+                drop(state);
+                // All hear of it before one is dropped, which may block.
+                orphans.values().for_each(|job| job.refuse(repeated(&error)));
+            } else if state.retry.is_none() {
+                state.retry = Some(Instant::now() + RETRY);
+                let last = state.last;
+                drop(state);
+                self.alert(last);
+            }
         }
+    }
+
+    /// Invariant 4, for the calls up to the number `last`. One by one, since the list may be long.
+    fn alert(&self, last: u64) {
+        let mut next = 0;
+        while let Some((number, job)) = self.first_queued(next, last) {
+            job.alert();
+            next = number + 1;
+        }
+    }
+
+    /// The oldest call in the queue from the number `first` on, unless that is beyond `last`.
+    fn first_queued(&self, first: u64, last: u64) -> Option<(u64, Arc<dyn Job>)> {
+        let state = self.state.lock();
+        let (number, job) = state.queue.range(first..).next().filter(|(number, _)| **number <= last)?;
+        Some((*number, Arc::clone(job)))
     }
 
     /// The life of a thread.
     pub(super) fn serve(&'static self) {
-        self.state.lock().starting = false;
+        let mut state = self.state.lock();
+        state.starting = false;
+        state.retry = None;
+        drop(state);
         while let Some(job) = self.next_job() {
             job.run();
         }

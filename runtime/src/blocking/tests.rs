@@ -216,3 +216,121 @@ fn what_panics_in_the_drop_of_an_unwanted_result_ends_no_thread() {
     assert_eq!(Pending::submit(pool, || 3).wait(soon(), Point::Shielded).unwrap(), 3);
     assert_eq!(pool.figures().0, 1);
 }
+
+/// A call ends, and its caller, who has not heard of it yet, is cancelled: the end is dropped in the unwind.
+fn dropped_in_an_unwind(call: fn(Sender<()>) -> Bomb) {
+    let pool = pool(1, LONG, start_thread);
+    let ((open, opens), (says, said)) = (channel::<()>(), channel());
+    crate::run(|| {
+        let call = move || {
+            let _ = opens.recv_timeout(LIMIT);
+            call(says)
+        };
+        let waits =
+            spawn_local(move || Pending::submit(pool, call).wait(None, Point::Cancellable).map(std::mem::forget));
+        yield_now();
+        drop(open);
+        let (ended, ends) = channel();
+        pool.submit(Arc::new(Detached::new(move || ended.send(()).unwrap())));
+        // The only thread begins this one after it has ended the other. The worker hears of nothing meanwhile.
+        ends.recv_timeout(LIMIT).unwrap();
+        waits.cancel();
+        assert!(waits.join().unwrap_err().is::<crate::Cancelled>());
+    });
+    assert_eq!(said.iter().count(), 1);
+}
+
+#[test]
+fn what_panics_in_the_drop_of_a_result_does_not_disturb_the_unwind_of_its_caller() {
+    dropped_in_an_unwind(Bomb);
+    dropped_in_an_unwind(|says| resume_unwind(Box::new(Bomb(says))));
+}
+
+#[test]
+fn a_start_that_failed_for_the_caller_is_tried_again() {
+    static TRIES: AtomicUsize = AtomicUsize::new(0);
+    fn fail_second(pool: &'static Pool) -> io::Result<()> {
+        if TRIES.fetch_add(1, SeqCst) == 1 { refuse(pool) } else { start_thread(pool) }
+    }
+    let pool = pool(4, LONG, fail_second);
+    let (begins, _end) = gated(pool);
+    begins.recv_timeout(LIMIT).unwrap();
+    assert_eq!(Pending::submit(pool, || 2).wait(soon(), Point::Shielded).unwrap(), 2);
+    assert_eq!(TRIES.load(SeqCst), 3);
+}
+
+/// The caller is parked already when a thread of the pool fails to start the next one.
+#[test]
+fn a_start_that_failed_for_a_thread_is_tried_again_by_the_caller() {
+    static TRIES: AtomicUsize = AtomicUsize::new(0);
+    fn hold_then_fail(pool: &'static Pool) -> io::Result<()> {
+        match TRIES.fetch_add(1, SeqCst) {
+            0 => Ok(()),
+            1 => refuse(pool),
+            _ => start_thread(pool),
+        }
+    }
+    let pool = pool(4, LONG, hold_then_fail);
+    let (begins, _end) = gated(pool);
+    crate::run(|| {
+        let waits = spawn_local(move || Pending::submit(pool, || 2).wait(soon(), Point::Cancellable).unwrap());
+        yield_now();
+        assert_eq!((TRIES.load(SeqCst), pool.figures()), (1, (1, 2)), "parked, and the first is still starting");
+        start_thread(pool).unwrap();
+        assert_eq!(waits.join().unwrap(), 2);
+    });
+    begins.recv_timeout(LIMIT).unwrap();
+    assert_eq!(TRIES.load(SeqCst), 3);
+}
+
+#[test]
+fn many_callers_try_no_more_often_than_one() {
+    static TRIES: AtomicUsize = AtomicUsize::new(0);
+    fn start_first(pool: &'static Pool) -> io::Result<()> {
+        if TRIES.fetch_add(1, SeqCst) == 0 { start_thread(pool) } else { refuse(pool) }
+    }
+    let pool = pool(4, LONG, start_first);
+    let (begins, _end) = gated(pool);
+    begins.recv_timeout(LIMIT).unwrap();
+    let start = Instant::now();
+    crate::run(|| {
+        let deadline = Some(start + Duration::from_millis(450));
+        let call = move || Pending::submit(pool, || ()).wait(deadline, Point::Cancellable).unwrap_err().kind();
+        let waits: Vec<_> = (0..50).map(|_| spawn_local(call)).collect();
+        waits.into_iter().for_each(|waits| assert_eq!(waits.join().unwrap(), io::ErrorKind::TimedOut));
+    });
+    // One for the first call, one for each that was submitted.
+    let again = TRIES.load(SeqCst) - 51;
+    assert!(again >= 1 && again as u128 <= start.elapsed().as_millis() / 100, "{again} in {:?}", start.elapsed());
+}
+
+#[test]
+fn a_drop_that_blocks_holds_up_no_refusal() {
+    type Simple = Call<fn(), ()>;
+    struct Slow(Sender<()>, Receiver<()>);
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            self.0.send(()).unwrap();
+            let _ = self.1.recv_timeout(LIMIT);
+        }
+    }
+    static SLOW: std::sync::Mutex<Option<Slow>> = std::sync::Mutex::new(None);
+    static OTHER: std::sync::Mutex<Option<Arc<Simple>>> = std::sync::Mutex::new(None);
+    fn refuse_three(pool: &'static Pool) -> io::Result<()> {
+        let slow = SLOW.lock().unwrap().take().unwrap();
+        pool.submit(Arc::new(Detached::new(move || drop(slow))));
+        let other = Arc::new(Simple::new(|| ()));
+        pool.submit(Arc::clone(&other) as _);
+        *OTHER.lock().unwrap() = Some(other);
+        refuse(pool)
+    }
+    let ((says, said), (end, ends)) = (channel(), channel());
+    *SLOW.lock().unwrap() = Some(Slow(says, ends));
+    let pool = pool(4, LONG, refuse_three);
+    let submits = std::thread::spawn(move || Pending::submit(pool, || ()).wait(soon(), Point::Shielded).unwrap_err());
+    said.recv_timeout(LIMIT).unwrap();
+    let other = OTHER.lock().unwrap().take().unwrap();
+    assert!(matches!(other.give_up(), Stage::Refused(..)), "the drop has begun, and it was not refused yet");
+    drop(end);
+    assert_eq!(submits.join().unwrap().raw_os_error(), Some(11));
+}

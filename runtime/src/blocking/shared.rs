@@ -1,0 +1,62 @@
+//! The pools of the process.
+//!
+//! Owns which pool a call is for, and to which process the pools belong. Does not know what a call is.
+//!
+//! A child of fork(2) inherits the pools without their threads, and perhaps locked. It lets them be, with what is in their
+//! queues, and makes others: the calls that wait belong to its parent.
+//!
+//! Invariant 1: each process uses only the pools that have its number.
+
+use super::pool::Pool;
+use std::io;
+use std::sync::{LazyLock, OnceLock};
+use std::thread::Builder;
+use std::time::Duration;
+
+/// The most threads of a pool.
+const LIMIT: usize = 512;
+
+/// How long a thread is idle before it ends.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// For calls whose result is waited for.
+pub(super) fn for_results() -> &'static Pool {
+    &Shared::of_this_process().results
+}
+
+/// For calls that a Drop makes.
+pub(super) fn for_drops() -> &'static Pool {
+    &Shared::of_this_process().drops
+}
+
+/// The pools of one process.
+struct Shared {
+    /// Whose they are (invariant 1).
+    process: u32,
+    /// For calls whose result is waited for.
+    results: Pool,
+    /// For calls that a Drop makes.
+    drops: Pool,
+    /// Those of the next process in the line of descent, in that process's memory.
+    child: OnceLock<Box<Shared>>,
+}
+
+impl Shared {
+    fn new() -> Shared {
+        let pool = || Pool::new(LIMIT, IDLE, start_thread);
+        Shared { process: std::process::id(), results: pool(), drops: pool(), child: OnceLock::new() }
+    }
+
+    fn of_this_process() -> &'static Shared {
+        static FIRST: LazyLock<Shared> = LazyLock::new(Shared::new);
+        let (mut shared, process) = (&*FIRST, std::process::id());
+        while shared.process != process {
+            shared = shared.child.get_or_init(|| Box::new(Shared::new()));
+        }
+        shared
+    }
+}
+
+fn start_thread(pool: &'static Pool) -> io::Result<()> {
+    Builder::new().name("dormouse-blocking".into()).spawn(|| pool.serve()).map(drop)
+}
