@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
-use support::{Random, bounded};
+use support::{Random, bounded, child};
 
 #[test]
 fn sleep_is_never_early() {
@@ -157,4 +157,31 @@ fn an_unpark_of_a_thread_that_has_ended_does_nothing() {
         let ended = std::thread::spawn(thread::current).join().unwrap();
         ended.unpark();
     });
+}
+
+extern "C" fn nothing(_: libc::c_int) {}
+
+/// A signal every few microseconds, and each interrupts the sleep.
+#[test]
+fn sleep_ends_in_a_storm_of_signals() {
+    let ended = child("sleep_ends_in_a_storm_of_signals", 30, || {
+        // SAFETY: the handler does nothing.
+        unsafe { libc::signal(libc::SIGUSR1, nothing as *const () as libc::sighandler_t) };
+        let (told, tell) = channel();
+        let sleeper = std::thread::spawn(move || {
+            // SAFETY: takes nothing and cannot fail.
+            told.send(unsafe { libc::pthread_self() }).unwrap();
+            let start = Instant::now();
+            thread::sleep(Duration::from_millis(100));
+            start.elapsed()
+        });
+        let number = tell.recv().unwrap();
+        while !sleeper.is_finished() {
+            // SAFETY: the thread has not been joined.
+            unsafe { libc::pthread_kill(number, libc::SIGUSR1) };
+        }
+        let slept = sleeper.join().unwrap();
+        assert!((Duration::from_millis(100)..Duration::from_secs(2)).contains(&slept), "{slept:?}");
+    });
+    ended.succeeded();
 }

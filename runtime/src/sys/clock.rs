@@ -1,10 +1,11 @@
 //! The monotonic clock, as nanoseconds since an epoch of the caller's own.
 //!
-//! Owns the conversion between `Instant` and the `u64` nanoseconds that the timer wheel counts in. Reading costs
-//! about 22 ns (vDSO), so nobody reads it once per resume.
+//! Owns the conversion between `Instant` and the `u64` nanoseconds that the timer wheel counts in, and the sleep of a plain
+//! thread. Reading costs about 22 ns (vDSO), so nobody reads it once per resume.
 //!
 //! Invariant 1: a conversion never makes a deadline earlier than the instant it came from.
 
+use super::epoll::timespec;
 use std::time::{Duration, Instant};
 
 /// Where a worker's nanoseconds start.
@@ -35,6 +36,28 @@ impl Clock {
 /// The instant `after` from now; `None`, meaning never, if the clock cannot hold it.
 pub(crate) fn deadline(after: Duration) -> Option<Instant> {
     Instant::now().checked_add(after)
+}
+
+/// Blocks the thread until `deadline`. clock_nanosleep(2).
+///
+/// To a point in time, since a relative sleep that begins anew after each signal comes to no end when signals come thick and
+/// fast: what is left of it is not less by then.
+pub(crate) fn sleep_until(deadline: Instant) {
+    let until = timespec(monotonic_from(deadline));
+    // SAFETY: reads one timespec; the time left is not asked for.
+    let sleep = || unsafe {
+        libc::clock_nanosleep(libc::CLOCK_MONOTONIC, libc::TIMER_ABSTIME, &raw const until, std::ptr::null_mut())
+    };
+    while sleep() == libc::EINTR {}
+}
+
+/// `at` on the kernel's monotonic clock, which is the one of `Instant`. Invariant 1: that clock is read last.
+fn monotonic_from(at: Instant) -> Duration {
+    let left = at.saturating_duration_since(Instant::now());
+    let mut now = timespec(Duration::ZERO);
+    // SAFETY: writes one timespec. This clock is always there.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32).saturating_add(left)
 }
 
 #[cfg(test)]

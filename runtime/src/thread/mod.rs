@@ -151,7 +151,7 @@ pub fn sleep_until(deadline: Instant) {
 fn sleep_deadline(deadline: Option<Instant>) {
     current::with_coroutine(|worker| match (worker, deadline) {
         (Some(worker), deadline) => parking::park_until(worker, deadline),
-        (None, Some(deadline)) => std::thread::sleep(deadline.saturating_duration_since(Instant::now())),
+        (None, Some(deadline)) => clock::sleep_until(deadline),
         (None, None) => loop {
             std::thread::sleep(Duration::MAX);
         },
