@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 
 use dormouse_runtime::wait::Interest;
 
-use crate::sys::once_arc::Left;
 use crate::sys::{errno, mode, option};
 
 /// Who decides the O_NONBLOCK flag of the description.
@@ -41,6 +40,11 @@ pub(crate) struct Description {
     nonblocking: AtomicBool,
     /// The fd has been shown to others, who may have duplicated it, changed its mode or attached what they like.
     lent: AtomicBool,
+    /// A listener came from outside: its O_NONBLOCK flag is a stranger's doing, unless `owes_mode` says otherwise.
+    foreign: AtomicBool,
+    /// Strangers have a listener O_NONBLOCK by our doing, and get it back in the user's mode from the last of us. Not
+    /// those who only borrowed an fd: it was never in that mode, and they may have put their own wish in place of ours.
+    owes_mode: AtomicBool,
     /// There is or was a second fd of ours for the description.
     cloned: AtomicBool,
     /// Somebody of ours has shut it down, or is about to.
@@ -93,6 +97,32 @@ impl Description {
         self.lent.store(true, Ordering::Relaxed);
     }
 
+    /// The description came from outside.
+    pub(crate) fn set_foreign(&self) {
+        // ORDERING: Relaxed; see `Description`.
+        self.foreign.store(true, Ordering::Relaxed);
+        self.set_lent();
+    }
+
+    /// An fd of ours is about to become a stranger's.
+    pub(crate) fn set_given_away(&self) {
+        // ORDERING: Relaxed; see `Description`.
+        if !self.foreign.load(Ordering::Relaxed) {
+            self.set_owes_mode();
+        }
+        self.set_lent();
+    }
+
+    pub(crate) fn owes_mode(&self) -> bool {
+        // ORDERING: Relaxed; see `Description`. Whoever is the last to leave comes after the stores of those before.
+        self.owes_mode.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_owes_mode(&self) {
+        // ORDERING: Relaxed; see `Description`.
+        self.owes_mode.store(true, Ordering::Relaxed);
+    }
+
     pub(crate) fn set_cloned(&self) {
         // ORDERING: Relaxed; see `Description`.
         self.cloned.store(true, Ordering::Relaxed);
@@ -140,13 +170,6 @@ impl Description {
     }
 }
 
-/// Whether closing the last fd of the description waits for what it has sent, as the kernel has it. See SO_LINGER in
-/// socket(7).
-pub(crate) fn lingers(fd: BorrowedFd<'_>) -> bool {
-    // What is no socket has no such option.
-    option::linger(fd).is_ok_and(|linger| linger.is_some_and(|time| !time.is_zero()))
-}
-
 /// The timeout as the kernel has it, rounded up to its clock ticks.
 pub(crate) fn kernel_timeout(fd: BorrowedFd<'_>, interest: Interest) -> io::Result<Option<Duration>> {
     match interest {
@@ -174,18 +197,6 @@ pub(crate) fn zero_timeout() -> io::Error {
 /// The moment `timeout` from now; `None` when that is further off than the clock can say.
 pub(crate) fn deadline_after(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)
-}
-
-/// Gives strangers a listening description in the mode the user asked for, unless other sockets of ours still need it
-/// O_NONBLOCK; then the last of them does so.
-pub(crate) fn restore_mode(fd: BorrowedFd<'_>, left: Left<Description>) {
-    let nonblocking = match left {
-        Left::Others => return,
-        Left::NeverMade => false,
-        Left::Last(description) => description.nonblocking(),
-    };
-    // Fails only for what is no socket, and then no mode was ours to restore.
-    let _ = mode::set_nonblocking(fd, nonblocking);
 }
 
 #[cfg(test)]

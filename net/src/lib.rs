@@ -9,6 +9,7 @@
 //! ```text
 //! sys/            socket system calls; the only room that knows libc and socket2
 //! description.rs  mode and timeouts of one open description, shared by its socket objects
+//! closing.rs      how a descriptor ends: no close blocks a worker, a listener's mode is given back
 //! socket.rs       the owned fd and THE retry loop: try, on EWOULDBLOCK wait, retry
 //! acceptor.rs     accepting, and what happens when descriptors run out
 //! resolve.rs      from what names a peer to the addresses that are tried in turn
@@ -21,6 +22,7 @@
 #![deny(unsafe_code)]
 
 mod acceptor;
+mod closing;
 mod description;
 pub mod os;
 mod resolve;

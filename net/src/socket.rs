@@ -11,17 +11,17 @@
 //! 4. The deadline belongs to the call: it is set once, when the call first has to wait.
 //! 5. Never-lent sockets ask the kernel for neither mode nor timeouts; lent ones ask at each wait.
 //! 6. What no event tells of is tried again after pauses, in the same loop and under the same deadline.
-//! 7. No close blocks a worker: one that lingers is made by the blocking pool. Sockets that were neither lent nor given a
-//!    linger time do not ask the kernel whether they do.
+//! 7. Sockets that were neither lent nor given a linger time do not ask the kernel at the end whether they linger.
 
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use dormouse_runtime::budget;
 use dormouse_runtime::wait::{self, Interest, Source};
-use dormouse_runtime::{blocking, budget};
 
+use crate::closing;
 use crate::description::{self, Description, Kind};
 use crate::sys::once_arc::OnceArc;
 use crate::sys::{connection, errno, mode, option};
@@ -68,7 +68,7 @@ impl Socket {
         let description = socket.description.get_or_make();
         // An fd that cannot be asked answers its error at the first accept.
         description.set_nonblocking(mode::is_nonblocking(socket.fd()).unwrap_or(false));
-        description.set_lent();
+        description.set_foreign();
         socket
     }
 
@@ -102,16 +102,21 @@ impl Socket {
 
     /// Gives the fd away, in the mode its user asked for.
     pub(crate) fn into_fd(mut self) -> OwnedFd {
-        if let Some(description) = self.description.get() {
+        if self.kind == Kind::Acceptor || self.description.get().is_some() {
             // For the clones that stay with us.
-            description.set_lent();
+            self.description.get_or_make().set_given_away();
         }
         self.source.deregister(borrow(&self.fd), false);
+        self.leave_description();
+        self.fd.take().expect("a socket in use has its fd")
+    }
+
+    /// Leaves what clones share; the fd is open still.
+    fn leave_description(&mut self) {
         let left = self.description.leave();
         if self.kind == Kind::Acceptor {
-            description::restore_mode(borrow(&self.fd), left);
+            closing::restore_mode(borrow(&self.fd), left);
         }
-        self.fd.take().expect("a socket in use has its fd")
     }
 
     /// Runs `attempt` until it answers something other than EWOULDBLOCK, as long as the user's mode and timeout allow.
@@ -162,6 +167,20 @@ impl Socket {
     ) -> io::Result<usize> {
         match self.retry(interest, attempt) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.patience(interest).is_ok() => Ok(0),
+            answer => answer,
+        }
+    }
+
+    /// As [`retry`](Socket::retry), for a write of no bytes to a stream, which needs no room: it is tried even if the
+    /// source knows that there is none.
+    #[cold]
+    pub(crate) fn retry_without_room<T>(
+        &self,
+        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        budget::spend();
+        match uninterrupted(|| attempt(self.fd())) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.retry(Interest::Write, attempt),
             answer => answer,
         }
     }
@@ -303,7 +322,7 @@ impl Socket {
     /// Takes over the linger time that the kernel copied from a listening socket. That need not be the present one: the
     /// connection has it from the time when the peer made it.
     pub(crate) fn adopt_linger(&self) {
-        if description::lingers(self.fd()) {
+        if closing::lingers(self.fd()) {
             self.description.get_or_make().set_may_linger();
         }
     }
@@ -315,7 +334,12 @@ impl Socket {
             Kind::Acceptor => self.keep_nonblocking()?,
         }
         if nonblocking || self.description.get().is_some() {
-            self.description.get_or_make().set_nonblocking(nonblocking);
+            let description = self.description.get_or_make();
+            description.set_nonblocking(nonblocking);
+            if description.lent() {
+                // The wish is for strangers, too.
+                description.set_owes_mode();
+            }
         }
         Ok(())
     }
@@ -327,7 +351,11 @@ impl Socket {
 
     /// Makes the description of a listener O_NONBLOCK again if a stranger may have changed that.
     pub(crate) fn keep_nonblocking(&self) -> io::Result<()> {
-        if self.is_lent() {
+        let lent = self.description.get().filter(|description| description.lent());
+        if let Some(description) = lent
+            && !mode::is_nonblocking(self.fd())?
+        {
+            description.set_owes_mode();
             mode::set_nonblocking(self.fd(), true)?;
         }
         Ok(())
@@ -349,138 +377,24 @@ fn borrow(fd: &Option<OwnedFd>) -> BorrowedFd<'_> {
     fd.as_ref().expect("a socket in use has its fd").as_fd()
 }
 
-/// Closes the socket. With SO_LINGER above zero and data unsent, close(2) blocks the thread, even in non-blocking mode: a
-/// coroutine then parks until it is done, while the pool makes the call; inside `no_park` or in an unwind it does not wait.
-/// If the pool has no thread, the fd is closed here all the same.
+/// Closes the socket; one that lingers is closed by the blocking pool, for which a coroutine waits where it may.
 impl Drop for Socket {
     fn drop(&mut self) {
-        let Some(fd) = self.fd.take() else { return };
-        let (lent, shared) = match self.description.get() {
-            Some(description) => (description.lent(), description.shared()),
-            None => (false, false),
-        };
+        if self.fd.is_none() {
+            return;
+        }
+        let shared = self.description.get().is_some_and(Description::shared);
         // A listener has sent nothing that it could wait for.
-        let lingers = self.kind == Kind::Data && self.may_linger() && description::lingers(fd.as_fd());
+        let lingers = self.kind == Kind::Data && self.may_linger() && closing::lingers(self.fd());
         // Children of `std::process::Command` are no owners: the fd is close-on-exec. A bare fork(2) is not noticed. A
         // description that lingers is open, and known to epoll, for a while yet.
-        self.source.deregister(fd.as_fd(), !shared && !lingers);
-        if lent && self.kind == Kind::Acceptor {
-            description::restore_mode(fd.as_fd(), self.description.leave());
-        }
+        self.source.deregister(borrow(&self.fd), !shared && !lingers);
+        self.leave_description();
         if lingers {
-            blocking::finish(move || drop(fd));
+            self.fd.take().into_iter().for_each(closing::finish);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::cell::Cell;
-
-    fn pair() -> (Socket, std::os::unix::net::UnixStream) {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-        (Socket::data(ours.into()), theirs)
-    }
-
-    #[test]
-    fn a_socket_is_small() {
-        assert!(size_of::<Socket>() <= 24);
-    }
-
-    #[test]
-    fn retries_after_a_wait_and_after_an_interruption() {
-        let (socket, _peer) = pair();
-        let answers = Cell::new(0);
-        let answer = socket.retry(Interest::Write, |_| {
-            answers.set(answers.get() + 1);
-            match answers.get() {
-                1 | 4 => Err(io::ErrorKind::Interrupted.into()),
-                2 | 3 => Err(io::ErrorKind::WouldBlock.into()),
-                n => Ok(n),
-            }
-        });
-        assert_eq!(answer.unwrap(), 5);
-    }
-
-    #[test]
-    fn a_deadline_covers_spurious_wake_ups() {
-        let (socket, _peer) = pair();
-        let limit = Duration::from_millis(30);
-        socket.set_timeout(Interest::Write, Some(limit)).unwrap();
-        let start = Instant::now();
-        // Writable, so that every wait returns at once, yet the attempt never succeeds.
-        let error = socket.retry::<()>(Interest::Write, |_| Err(errno::would_block())).unwrap_err();
-        assert_eq!(error.raw_os_error(), errno::would_block().raw_os_error());
-        assert!(start.elapsed() >= limit);
-    }
-
-    #[test]
-    fn pauses_go_on_until_the_attempt_succeeds_or_the_deadline_passes() {
-        let (socket, _peer) = pair();
-        let (start, tries) = (Instant::now(), Cell::new(0));
-        let answer = socket.retry_after_pauses(Interest::Write, |_| {
-            tries.set(tries.get() + 1);
-            if tries.get() < 4 { Err(errno::would_block()) } else { Ok(tries.get()) }
-        });
-        assert_eq!(answer.unwrap(), 4);
-        assert!(start.elapsed() >= FIRST_PAUSE * (1 + 2 + 4));
-
-        let limit = Duration::from_millis(30);
-        socket.set_timeout(Interest::Write, Some(limit)).unwrap();
-        let (start, last) = (Instant::now(), Cell::new(Duration::ZERO));
-        let error = socket.retry_after_pauses::<()>(Interest::Write, |_| {
-            last.set(start.elapsed());
-            Err(errno::would_block())
-        });
-        assert_eq!(error.unwrap_err().raw_os_error(), errno::would_block().raw_os_error());
-        assert!(last.get() >= limit, "the last attempt comes after the whole of the time");
-
-        socket.set_nonblocking(true).unwrap();
-        tries.set(0);
-        let error = socket.retry_after_pauses::<()>(Interest::Write, |_| {
-            tries.set(tries.get() + 1);
-            Err(errno::would_block())
-        });
-        assert_eq!((error.unwrap_err().kind(), tries.get()), (io::ErrorKind::WouldBlock, 1));
-    }
-
-    #[test]
-    fn errors_of_the_attempt_pass_through() {
-        let (socket, _peer) = pair();
-        let error = socket.retry::<()>(Interest::Read, |_| Err(io::ErrorKind::TimedOut.into())).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-    }
-
-    #[test]
-    fn only_a_linger_time_is_remembered() {
-        let (socket, _peer) = pair();
-        socket.set_linger(None).unwrap();
-        socket.set_linger(Some(Duration::ZERO)).unwrap();
-        assert!(socket.description.get().is_none(), "nothing to remember");
-        let clone = socket.try_clone().unwrap();
-        assert!(!socket.may_linger());
-        clone.set_linger(Some(Duration::from_secs(1))).unwrap();
-        assert!(socket.may_linger() && description::lingers(socket.fd()));
-        socket.set_linger(None).unwrap();
-        assert!(!description::lingers(clone.fd()));
-        let (foreign, _peer) = std::os::unix::net::UnixStream::pair().unwrap();
-        assert!(Socket::foreign_data(foreign.into()).may_linger(), "others may have set it");
-    }
-
-    #[test]
-    fn only_sharing_is_remembered_as_sharing() {
-        let (socket, _peer) = pair();
-        assert!(socket.description.get().is_none());
-        socket.set_nonblocking(false).unwrap();
-        socket.set_timeout(Interest::Read, None).unwrap();
-        assert!(socket.description.get().is_none(), "nothing to remember");
-        socket.set_timeout(Interest::Read, Some(Duration::from_secs(1))).unwrap();
-        assert!(!socket.description.get().unwrap().shared());
-        let clone = socket.try_clone().unwrap();
-        assert!(socket.description.get().unwrap().shared());
-        assert!(!clone.is_lent());
-        clone.lend();
-        assert!(socket.is_lent());
-    }
-}
+mod tests;

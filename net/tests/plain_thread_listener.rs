@@ -5,6 +5,8 @@ mod support;
 use std::io::{ErrorKind, Read, Write};
 use std::net as std_net;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -117,6 +119,94 @@ fn the_last_of_our_listeners_restores_the_mode() {
     assert!(is_nonblocking(&theirs), "a clone of ours lives");
     drop(last);
     assert!(!is_nonblocking(&theirs));
+}
+
+/// What strangers set is theirs.
+#[test]
+fn the_mode_that_a_stranger_set_stays() {
+    let (ours, _) = listener();
+    let duplicate = std_net::TcpListener::from(ours.as_fd().try_clone_to_owned().unwrap());
+    duplicate.set_nonblocking(true).unwrap();
+    drop(ours);
+    assert!(is_nonblocking(&duplicate), "it was only borrowed");
+
+    // One that never accepts has nothing to give back.
+    for is_dropped in [true, false] {
+        let theirs = std_net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let ours = TcpListener::from(theirs.try_clone().unwrap());
+        theirs.set_nonblocking(true).unwrap();
+        if is_dropped {
+            drop(ours)
+        } else {
+            drop(OwnedFd::from(ours))
+        }
+        assert!(is_nonblocking(&theirs));
+    }
+}
+
+#[test]
+fn the_mode_that_accept_changed_is_given_back() {
+    bounded(|| {
+        let theirs = std_net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let ours = TcpListener::from(theirs.try_clone().unwrap());
+        let clone = ours.try_clone().unwrap();
+        let _client = TcpStream::connect(theirs.local_addr().unwrap()).unwrap();
+        ours.accept().unwrap();
+        assert!(is_nonblocking(&theirs));
+        drop(ours);
+        assert!(is_nonblocking(&theirs), "a clone of ours lives");
+        drop(clone);
+        assert!(!is_nonblocking(&theirs));
+    });
+}
+
+#[test]
+fn the_mode_that_the_user_asked_for_is_left_to_strangers() {
+    let theirs = std_net::TcpListener::bind("127.0.0.1:0").unwrap();
+    for nonblocking in [true, false, true, false] {
+        let ours = TcpListener::from(theirs.try_clone().unwrap());
+        ours.set_nonblocking(nonblocking).unwrap();
+        drop(ours);
+        assert_eq!(is_nonblocking(&theirs), nonblocking);
+    }
+}
+
+/// The one that is given away leaves before or after the one that is dropped: one of the two gives the mode back.
+#[test]
+fn a_clone_dropped_during_a_conversion_gives_the_mode_back() {
+    const ROUNDS: u32 = 2_000;
+    bounded(|| {
+        let (clones, drops) = mpsc::sync_channel::<TcpListener>(0);
+        let (dropped, ends) = mpsc::sync_channel(0);
+        let (starts, start) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let dropper = thread::spawn({
+            let (starts, start) = (Arc::clone(&starts), Arc::clone(&start));
+            move || {
+                for clone in drops {
+                    starts.fetch_add(1, Ordering::Relaxed);
+                    while start.load(Ordering::Relaxed) < starts.load(Ordering::Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                    drop(clone);
+                    dropped.send(()).unwrap();
+                }
+            }
+        });
+        for round in 1..=ROUNDS {
+            let (ours, _) = listener();
+            clones.send(ours.try_clone().unwrap()).unwrap();
+            while starts.load(Ordering::Relaxed) < round {
+                thread::yield_now();
+            }
+            start.store(round, Ordering::Relaxed);
+            (0..round % 100).for_each(|_| std::hint::spin_loop());
+            let theirs = std_net::TcpListener::from(ours);
+            ends.recv().unwrap();
+            assert!(!is_nonblocking(&theirs), "round {round}");
+        }
+        drop(clones);
+        dropper.join().unwrap();
+    });
 }
 
 #[test]

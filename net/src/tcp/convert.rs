@@ -67,8 +67,19 @@ impl From<TcpStream> for net::TcpStream {
 }
 
 impl AsFd for TcpListener {
-    /// Lends the fd, which is O_NONBLOCK whatever the mode of the listener is; a borrower's change of that flag is
-    /// undone at the next accept, so use [`set_nonblocking`](TcpListener::set_nonblocking).
+    /// Lends the fd, which is O_NONBLOCK whatever the mode of the listener is. A duplicate is so, too, also after the
+    /// listener is dropped: who makes one sets its mode then. `OwnedFd::from` gives the fd away in the mode of the
+    /// listener.
+    ///
+    /// A borrower's change of the flag is undone at the next accept, so use
+    /// [`set_nonblocking`](TcpListener::set_nonblocking). Where accept undid one, the last listener of ours gives its
+    /// mode to the description as it is dropped, even if strangers have meanwhile set O_NONBLOCK themselves: nobody can
+    /// tell.
+    ///
+    /// # Blocking
+    ///
+    /// Whoever has the flag cleared, in this process or another, while this listener accepts may block its worker until
+    /// a connection comes: looking at the flag and accept(2) are two calls.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket().lend()
     }
@@ -96,7 +107,12 @@ impl IntoRawFd for TcpListener {
 
 impl From<OwnedFd> for TcpListener {
     /// Takes over a listening socket in the mode that it has. The first accept makes its description O_NONBLOCK, which
-    /// others who share the description see.
+    /// others who share the description see; if it was not so before, the last listener of ours gives the mode back, as
+    /// far as that can be known (see [`as_fd`](AsFd::as_fd)).
+    ///
+    /// One that was duplicated from a listener of ours, or sent by a program that has it as one, is O_NONBLOCK by that
+    /// listener's doing, and is taken to be in non-blocking mode: call
+    /// [`set_nonblocking(false)`](TcpListener::set_nonblocking) to have `accept` wait.
     fn from(fd: OwnedFd) -> TcpListener {
         TcpListener::from_socket(Socket::foreign_acceptor(fd))
     }

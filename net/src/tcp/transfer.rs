@@ -88,6 +88,9 @@ impl Read for &TcpStream {
 /// SIGPIPE.
 impl Write for &TcpStream {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return self.socket().retry_without_room(|fd| transfer::send(fd, buf));
+        }
         self.transfer(Interest::Write, buf.len(), |fd| transfer::send(fd, buf))
     }
 

@@ -43,6 +43,9 @@ impl UnixStream {
 
 /// Parks the coroutine, or blocks the plain thread, until there is data, the stream has ended, or the read timeout
 /// passes ([`WouldBlock`](io::ErrorKind::WouldBlock), as std reports it). Never fails with `Interrupted`.
+///
+/// Descriptors that the peer sent along are lost; see [`SocketAncillary`](super::SocketAncillary) for what that may
+/// cost.
 impl Read for &UnixStream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.socket().retry(Interest::Read, |fd| transfer::recv(fd, buf))
@@ -63,6 +66,9 @@ impl Read for &UnixStream {
 /// SIGPIPE.
 impl Write for &UnixStream {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return self.socket().retry_without_room(|fd| transfer::send(fd, buf));
+        }
         self.socket().retry(Interest::Write, |fd| transfer::send(fd, buf))
     }
 

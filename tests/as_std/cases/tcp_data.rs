@@ -107,6 +107,8 @@ fn out_of_time(seen: &mut Record) -> io::Result<()> {
     seen.answer("write", until_it_fails(|| stream.write(&[0; 1 << 16])));
     seen.answer("write_vectored", until_it_fails(|| stream.write_vectored(&[IoSlice::new(&[0; 1 << 16])])));
     seen.answer("write_all", until_it_fails(|| stream.write_all(&[0; 1 << 16])));
+    seen.answer("write nothing", stream.write(&[]));
+    seen.answer("write_vectored of nothing", stream.write_vectored(&[IoSlice::new(&[])]));
     seen.value("waited", start.elapsed() >= 9 * SHORT && start.elapsed() < LONG);
     Ok(())
 }
@@ -142,6 +144,7 @@ fn the_peer_has_closed(seen: &mut Record) -> io::Result<()> {
     seen.answer("the peer was", stream.peer_addr());
     // Answered with a reset, which is there when this returns.
     seen.answer("write", stream.write(b"x"));
+    seen.answer("write nothing", stream.write(&[]));
     seen.answer("write again", stream.write(b"x"));
     seen.answer("write_vectored", stream.write_vectored(&[IoSlice::new(b"x")]));
     seen.answer("read after", stream.read(&mut buf));
@@ -187,6 +190,10 @@ fn the_peer_has_reset(seen: &mut Record) -> io::Result<()> {
     seen.answer("write first", stream.write(b"x"));
     seen.answer("write then", stream.write(b"x"));
     seen.answer("then read", stream.read(&mut buf));
+    let (mut stream, peer) = pair()?;
+    reset(peer)?;
+    seen.answer("write nothing first", stream.write(&[]));
+    seen.answer("write nothing then", stream.write(&[]));
     let (stream, peer) = pair()?;
     reset(peer)?;
     seen.answer("take_error", stream.take_error().map(|error| error.map(|error| error.raw_os_error())));

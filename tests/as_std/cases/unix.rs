@@ -247,6 +247,8 @@ fn out_of_time(seen: &mut Record) -> io::Result<()> {
     seen.answer("write", stream.write(&[0; 1 << 12]));
     seen.answer("write_vectored", stream.write_vectored(&[IoSlice::new(&[0; 1 << 12])]));
     seen.answer("write_all", stream.write_all(&[0; 1 << 12]));
+    seen.answer("write nothing", stream.write(&[]));
+    seen.answer("write_vectored of nothing", stream.write_vectored(&[IoSlice::new(&[])]));
     seen.value("waited", start.elapsed() >= 6 * SHORT && start.elapsed() < LONG);
     Ok(())
 }
