@@ -5,6 +5,7 @@ mod unix_ancillary_support;
 use dormouse::os::linux::net::UnixSocketExt;
 use dormouse::os::unix::net::{AncillaryData, AncillaryError, SocketAncillary, SocketCred, UnixDatagram, UnixStream};
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
+use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use unix_ancillary_support::*;
@@ -427,5 +428,28 @@ fn timeouts_and_the_mode_hold() {
         };
         setting.server(body).join();
         setting.client(body).join();
+    });
+}
+
+/// Nothing is sent, as std has it, and so no room is needed: neither for data nor for what would go with them.
+#[test]
+fn sending_nothing_to_a_full_stream_does_not_wait() {
+    in_three_settings(|setting| {
+        let side = setting.server(|| {
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            ours.set_write_timeout(Some(ms(20))).unwrap();
+            while (&ours).write(&[0; 65536]).is_ok() {}
+            ours.set_write_timeout(None).unwrap();
+            let gift = gift();
+            assert_eq!(ours.send_fds(b"", &[gift.as_raw_fd()]).unwrap(), 0);
+            assert_eq!((&ours).write(&[]).unwrap(), 0);
+            assert_eq!(ours.send_vectored_with_ancillary(&[], &mut SocketAncillary::new(&mut [])).unwrap(), 0);
+            theirs.set_nonblocking(true).unwrap();
+            while theirs.read(&mut [0; 65536]).is_ok() {}
+            assert_eq!(holders(&gift), 1);
+            ours.shutdown(Shutdown::Write).unwrap();
+            assert_eq!(ours.send_fds(b"", &[gift.as_raw_fd()]).unwrap_err().kind(), ErrorKind::BrokenPipe);
+        });
+        side.join();
     });
 }

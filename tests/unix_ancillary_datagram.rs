@@ -3,6 +3,7 @@ mod unix_ancillary_support;
 
 use dormouse::os::unix::net::{SocketAncillary, UnixDatagram};
 use std::io::{ErrorKind, IoSlice, IoSliceMut};
+use std::net::Shutdown;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -118,5 +119,61 @@ fn a_full_peer_is_waited_for() {
         client.join();
         server.join();
         assert_eq!(holders(&*gift), 1);
+    });
+}
+
+/// A receive that is over: no bytes, nothing cut off, no ancillary data, and what was there before is closed.
+fn receives_nothing(receiver: &UnixDatagram) {
+    let mut room = room_for(1);
+    let mut ancillary = SocketAncillary::new(&mut room);
+    assert!(ancillary.add_fds(&[0]));
+    let mut data = [0; 4];
+    let received = receiver.recv_vectored_with_ancillary(&mut [IoSliceMut::new(&mut data)], &mut ancillary);
+    assert_eq!((received.unwrap(), ancillary.len(), ancillary.truncated()), ((0, false), 0, false));
+    let bufs = &mut [IoSliceMut::new(&mut data)];
+    let (n, cut, addr) = receiver.recv_vectored_with_ancillary_from(bufs, &mut ancillary).unwrap();
+    assert!(n == 0 && !cut && addr.is_unnamed() && ancillary.is_empty());
+}
+
+#[test]
+fn after_a_shutdown_there_is_nothing_to_wait_for() {
+    in_three_settings(|setting| {
+        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        let gift = gift();
+        theirs.send_fds(b"last", &[gift.as_raw_fd()]).unwrap();
+        let (begun, ours) = (Channel::new(), Arc::new(ours));
+        let waiting: Vec<_> = (0..2)
+            .map(|n| {
+                let (tell, ours) = (Arc::clone(&begun), Arc::new(ours.try_clone().unwrap()));
+                setting.nth(n, move || {
+                    tell.send(());
+                    ours.receive_fds(1).unwrap()
+                })
+            })
+            .collect();
+        (0..2).for_each(|_| begun.recv());
+        settle();
+        ours.shutdown(Shutdown::Read).unwrap();
+        let mut got: Vec<_> = waiting.into_iter().map(|one| one.join()).map(|(data, fds)| (data, fds.len())).collect();
+        got.sort();
+        assert_eq!(got, [(vec![], 0), (b"last".to_vec(), 1)]);
+        setting.server(move || receives_nothing(&ours)).join();
+        drop(theirs);
+    });
+}
+
+#[test]
+fn a_shutdown_ends_no_call_that_does_not_wait() {
+    in_three_settings(|setting| {
+        setting
+            .server(|| {
+                let (ours, _theirs) = UnixDatagram::pair().unwrap();
+                ours.shutdown(Shutdown::Read).unwrap();
+                ours.set_nonblocking(true).unwrap();
+                let mut room = room_for(1);
+                let error = ours.receive(&mut SocketAncillary::new(&mut room)).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::WouldBlock);
+            })
+            .join();
     });
 }

@@ -23,7 +23,8 @@ const RECV_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
 /// A peer that is gone is an error, not a signal.
 const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
-/// A received descriptor that is closed with this value unless somebody took it.
+/// A received descriptor that is closed with this value unless somebody took it. That close may block: those above take
+/// it first.
 #[derive(Debug)]
 pub(crate) struct Held(AtomicI32);
 
@@ -34,20 +35,23 @@ impl Held {
         // and so comes after whatever handed it over.
         self.0.store(TAKEN, Ordering::Relaxed);
     }
+
+    /// The descriptor, unless somebody took it before.
+    pub(crate) fn take(&mut self) -> Option<OwnedFd> {
+        let fd = std::mem::replace(self.0.get_mut(), TAKEN);
+        // SAFETY: invariant 1: nobody took it, so it is open and ours.
+        (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
+    }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let fd = *self.0.get_mut();
-        if fd >= 0 {
-            // SAFETY: invariant 1: nobody took it, so it is open and ours.
-            drop(unsafe { OwnedFd::from_raw_fd(fd) });
-        }
+        drop(self.take());
     }
 }
 
-/// What a receive brought besides the bytes.
-#[derive(Debug)]
+/// What a receive brought besides the bytes; by default nothing, as after a shutdown.
+#[derive(Debug, Default)]
 pub(crate) struct Received {
     /// How many bytes of data.
     pub(crate) bytes: usize,

@@ -11,6 +11,7 @@ use std::fmt;
 use std::os::fd::RawFd;
 
 use super::{Messages, SocketCred};
+use crate::closing;
 use crate::sys::ancillary::{Held, Received};
 use crate::sys::control;
 
@@ -26,6 +27,17 @@ use crate::sys::control;
 /// the buffer then means nothing. With std's nobody closes it.
 ///
 /// Received descriptors are close-on-exec from the start (MSG_CMSG_CLOEXEC).
+///
+/// Closing what was never yielded does not wait for a socket that lingers (SO_LINGER): that is closed in the
+/// background.
+///
+/// # Peers that one does not trust
+///
+/// Descriptors that were sent and that no receive has room for, or that nobody receives, are closed by the kernel, as
+/// part of the call that loses them: a read or receive without ancillary data, one whose buffer is too small, the close
+/// of the socket that they wait in. If that closes a TCP connection that lingers, the call blocks its thread, and with
+/// it all coroutines of the worker, for as long as the sender of the descriptors chose. No program can help that, but
+/// from Linux 6.16 on a socket whose SO_PASSRIGHTS is cleared refuses descriptors.
 ///
 /// A message that [`AncillaryData`](super::AncillaryData) has no name for may hold a descriptor too (SCM_PIDFD). It is
 /// left to whoever asked the kernel for such messages, and is to be found in the buffer.
@@ -45,7 +57,17 @@ pub struct SocketAncillary<'a> {
     truncated: bool,
     /// The descriptors received last; those that were taken say so. Not in a `Drop` of this type, which would keep the
     /// buffer borrowed for longer than std's does.
-    held: Box<[Held]>,
+    held: Descriptors,
+}
+
+/// Received descriptors, of which those that nobody took are closed with it, without waiting for any.
+#[derive(Default)]
+struct Descriptors(Box<[Held]>);
+
+impl Drop for Descriptors {
+    fn drop(&mut self) {
+        self.0.iter_mut().filter_map(Held::take).for_each(closing::discard);
+    }
 }
 
 impl<'a> SocketAncillary<'a> {
@@ -62,7 +84,7 @@ impl<'a> SocketAncillary<'a> {
     /// assert!(ancillary.is_empty());
     /// ```
     pub fn new(buffer: &'a mut [u8]) -> Self {
-        SocketAncillary { buffer, length: 0, truncated: false, held: Box::default() }
+        SocketAncillary { buffer, length: 0, truncated: false, held: Descriptors::default() }
     }
 
     /// Returns the length of the buffer in bytes.
@@ -87,7 +109,7 @@ impl<'a> SocketAncillary<'a> {
     ///
     /// It hands over received descriptors; see [`SocketAncillary`].
     pub fn messages(&self) -> Messages<'_> {
-        Messages::new(self.filled(), &self.held)
+        Messages::new(self.filled(), &self.held.0)
     }
 
     /// Returns whether the last receive brought more than there was room for (MSG_CTRUNC). What is missing is gone, and
@@ -100,8 +122,13 @@ impl<'a> SocketAncillary<'a> {
     /// Adds a message with descriptors (SCM_RIGHTS). Returns `false`, and adds nothing, if there is no room.
     ///
     /// They stay the caller's and must be open when they are sent; the kernel refuses more than 253 of them in one
-    /// send. The receiver shares their descriptions, with all that belongs to them: also the O_NONBLOCK that the
-    /// descriptor of a listener of ours has, whatever the listener's mode, until it is closed.
+    /// send. The receiver shares their descriptions, with all that belongs to them.
+    ///
+    /// The descriptor of a listener of ours is O_NONBLOCK, whatever the listener's mode, and stays so when the listener
+    /// is dropped. A receiver that wants another mode sets it itself: with
+    /// [`set_nonblocking(false)`](crate::TcpListener::set_nonblocking) if it makes a listener of ours of it, which
+    /// takes the flag for its user's wish; else once the sender does not accept any more, since a receiver that clears
+    /// the flag may block the sender's worker (see `as_fd` of [`UnixListener`](super::UnixListener)).
     ///
     /// # Examples
     ///
@@ -162,7 +189,7 @@ impl<'a> SocketAncillary<'a> {
     pub fn clear(&mut self) {
         self.length = 0;
         self.truncated = false;
-        self.held = Box::default();
+        self.held = Descriptors::default();
     }
 
     /// The messages.
@@ -179,7 +206,7 @@ impl<'a> SocketAncillary<'a> {
     pub(super) fn replace(&mut self, received: Received) {
         self.length = received.control;
         self.truncated = received.control_cut;
-        self.held = received.held;
+        self.held = Descriptors(received.held);
     }
 
     /// A send is not a receive, so nothing was truncated.

@@ -11,9 +11,9 @@ use std::path::Path;
 use dormouse_runtime::wait::Interest;
 
 use super::{SocketAncillary, UnixDatagram, UnixStream};
-use crate::socket::Socket;
 use crate::sys;
 use crate::sys::ancillary::Received;
+use crate::sys::{transfer, unix};
 
 impl UnixStream {
     /// Receives data, and the ancillary data that came with them; gives the count of bytes of data. Unstable in std
@@ -39,7 +39,9 @@ impl UnixStream {
         bufs: &mut [IoSliceMut<'_>],
         ancillary: &mut SocketAncillary<'_>,
     ) -> io::Result<usize> {
-        receive(self.socket(), bufs, ancillary).map(|(bytes, _)| bytes)
+        let attempt = |fd: BorrowedFd<'_>| sys::ancillary::recv(fd, bufs, ancillary.space());
+        let received = self.socket().retry(Interest::Read, attempt)?;
+        Ok(accept(received, ancillary).0)
     }
 
     /// Sends data with ancillary data; gives the count of bytes of data that were sent. Unstable in std
@@ -63,7 +65,11 @@ impl UnixStream {
         bufs: &[IoSlice<'_>],
         ancillary: &mut SocketAncillary<'_>,
     ) -> io::Result<usize> {
-        send(self.socket(), bufs, ancillary)
+        let control = ancillary.sending();
+        if transfer::total(bufs) == 0 {
+            return self.socket().retry_without_room(|fd| sys::ancillary::send(fd, bufs, control));
+        }
+        self.socket().retry(Interest::Write, |fd| sys::ancillary::send(fd, bufs, control))
     }
 }
 
@@ -80,14 +86,16 @@ impl UnixDatagram {
     ///
     /// # Blocking
     ///
-    /// Parks the coroutine, or blocks the plain thread, until there is a datagram.
+    /// Parks the coroutine, or blocks the plain thread, until there is a datagram or receiving is shut down, which
+    /// gives 0 bytes and no ancillary data.
     pub fn recv_vectored_with_ancillary_from(
         &self,
         bufs: &mut [IoSliceMut<'_>],
         ancillary: &mut SocketAncillary<'_>,
     ) -> io::Result<(usize, bool, SocketAddr)> {
         let attempt = |fd: BorrowedFd<'_>| sys::ancillary::recv_from(fd, bufs, ancillary.space());
-        let (received, addr) = self.socket().retry(Interest::Read, attempt)?;
+        let nothing = || Ok((Received::default(), unix::nobody().map(|(_, addr)| addr)));
+        let (received, addr) = self.receive(attempt, nothing)?;
         let (bytes, truncated) = accept(received, ancillary);
         Ok((bytes, truncated, addr?))
     }
@@ -106,13 +114,16 @@ impl UnixDatagram {
     ///
     /// # Blocking
     ///
-    /// Parks the coroutine, or blocks the plain thread, until there is a datagram.
+    /// Parks the coroutine, or blocks the plain thread, until there is a datagram or receiving is shut down, which
+    /// gives 0 bytes and no ancillary data.
     pub fn recv_vectored_with_ancillary(
         &self,
         bufs: &mut [IoSliceMut<'_>],
         ancillary: &mut SocketAncillary<'_>,
     ) -> io::Result<(usize, bool)> {
-        receive(self.socket(), bufs, ancillary)
+        let attempt = |fd: BorrowedFd<'_>| sys::ancillary::recv(fd, bufs, ancillary.space());
+        let received = self.receive(attempt, || Ok(Received::default()))?;
+        Ok(accept(received, ancillary))
     }
 
     /// Sends a datagram with ancillary data to the socket that is bound to `path`, as
@@ -155,27 +166,14 @@ impl UnixDatagram {
         bufs: &[IoSlice<'_>],
         ancillary: &mut SocketAncillary<'_>,
     ) -> io::Result<usize> {
-        send(self.socket(), bufs, ancillary)
+        let control = ancillary.sending();
+        self.socket().retry(Interest::Write, |fd| sys::ancillary::send(fd, bufs, control))
     }
 }
 
-/// Gives the count of bytes, and whether there were more.
-fn receive(
-    socket: &Socket,
-    bufs: &mut [IoSliceMut<'_>],
-    ancillary: &mut SocketAncillary<'_>,
-) -> io::Result<(usize, bool)> {
-    let received = socket.retry(Interest::Read, |fd| sys::ancillary::recv(fd, bufs, ancillary.space()))?;
-    Ok(accept(received, ancillary))
-}
-
+/// Keeps what was received; gives the count of bytes, and whether there were more.
 fn accept(received: Received, ancillary: &mut SocketAncillary<'_>) -> (usize, bool) {
     let answer = (received.bytes, received.data_cut);
     ancillary.replace(received);
     answer
-}
-
-fn send(socket: &Socket, bufs: &[IoSlice<'_>], ancillary: &mut SocketAncillary<'_>) -> io::Result<usize> {
-    let control = ancillary.sending();
-    socket.retry(Interest::Write, |fd| sys::ancillary::send(fd, bufs, control))
 }
