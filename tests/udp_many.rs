@@ -8,6 +8,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
+use std::rc::Rc;
 use udp_support::*;
 
 /// Counts what the calling thread allocates.
@@ -223,11 +224,37 @@ fn a_failure_ends_the_batch_and_is_the_error_of_the_next() {
 }
 
 #[test]
-fn a_call_sends_1024_at_most() {
+fn a_call_ends_in_time() {
     let ((_sink, at_sink), (sender, _)) = (bound(), bound());
-    let batch = vec![Datagram::to(b"", at_sink); 1500];
-    assert_eq!(sender.send_many(&batch).unwrap(), 1024);
-    assert_eq!(sender.send_many(&batch[1024..]).unwrap(), 476);
+    let batch = vec![Datagram::to(b"", at_sink); 100];
+    assert_eq!(sender.send_many(&batch).unwrap(), 64);
+    assert_eq!(sender.send_many(&batch[64..]).unwrap(), 36);
+    let long = vec![0; 60_000];
+    let batch = vec![Datagram::to(&long, at_sink); 10];
+    assert_eq!(sender.send_many(&batch).unwrap(), 5, "none behind the first 256 KiB");
+}
+
+/// A coroutine that sends and sends lets others run as often as one that sends datagram by datagram.
+#[test]
+fn batches_leave_the_worker_to_others() {
+    run_with(1, || {
+        let ((_sink, at_sink), (sender, _)) = (bound(), bound());
+        let turns = Rc::new(Cell::new(0));
+        let counts = Rc::clone(&turns);
+        let other = dormouse::spawn_local(move || {
+            loop {
+                counts.set(counts.get() + 1);
+                dormouse::thread::yield_now();
+            }
+        });
+        let batch = vec![Datagram::to(b"", at_sink); 32];
+        for _ in 0..100 {
+            assert_eq!(sender.send_many(&batch).unwrap(), 32);
+        }
+        assert!(turns.get() >= 49, "{} turns for others while 3200 datagrams went", turns.get());
+        other.cancel();
+        drop(other.join());
+    });
 }
 
 /// A send buffer that is full parks the sender, which goes on when there is room again, with what is left.

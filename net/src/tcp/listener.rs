@@ -47,7 +47,8 @@ impl TcpListener {
     ///
     /// # Blocking
     ///
-    /// Only for a host name, which it looks up: that parks the coroutine or blocks the plain thread.
+    /// Only for a host name, which it looks up: that parks the coroutine, a cancellation point, or blocks the plain
+    /// thread.
     ///
     /// # Examples
     ///
@@ -105,7 +106,7 @@ impl TcpListener {
     ///
     /// With no descriptor or memory left (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`) each call fails after a pause of
     /// 5 ms, doubling to 100 ms until an accept succeeds, so that a loop that ignores errors does not spin. There is no
-    /// pause in non-blocking mode.
+    /// pause in non-blocking mode, nor inside `no_park`.
     ///
     /// # Blocking
     ///

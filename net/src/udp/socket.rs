@@ -56,7 +56,8 @@ impl UdpSocket {
     ///
     /// # Blocking
     ///
-    /// Never for numeric addresses; the lookup of a host name blocks the thread.
+    /// Only for a host name, which it looks up: that parks the coroutine, a cancellation point, or blocks the plain
+    /// thread.
     pub fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<UdpSocket> {
         resolve::first_success(addr, |addr| {
             let fd = datagram::bound(addr)?;
@@ -74,7 +75,8 @@ impl UdpSocket {
     ///
     /// # Blocking
     ///
-    /// Never for numeric addresses; the lookup of a host name blocks the thread.
+    /// Only for a host name, which it looks up: that parks the coroutine, a cancellation point, or blocks the plain
+    /// thread.
     pub fn connect<A: ToSocketAddrs>(&self, addr: A) -> io::Result<()> {
         resolve::first_success(addr, |addr| datagram::connect(self.socket.fd(), addr))
     }

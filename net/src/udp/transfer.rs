@@ -50,8 +50,8 @@ impl UdpSocket {
     ///
     /// # Blocking
     ///
-    /// Parks the coroutine, or blocks the plain thread, while the send buffer is full. The lookup of a host name
-    /// parks or blocks too; a numeric address needs none.
+    /// Parks the coroutine, or blocks the plain thread, while the send buffer is full. So does the lookup of a host
+    /// name; a numeric address needs none. Both are cancellation points.
     pub fn send_to<A: ToSocketAddrs>(&self, buf: &[u8], addr: A) -> io::Result<usize> {
         let addr = addr.to_socket_addrs()?.next().ok_or_else(no_addresses)?;
         self.socket().retry(Interest::Write, |fd| datagram::send_to(fd, buf, &addr))
