@@ -410,3 +410,25 @@ fn an_acceptor_that_fails_leaves_the_connection_to_another_worker() {
         drop(connecting.join().unwrap());
     });
 }
+
+/// Where it may not park, it does not pause either.
+#[test]
+fn without_descriptors_accept_fails_inside_no_park() {
+    const NAME: &str = "without_descriptors_accept_fails_inside_no_park";
+    if !is_kid(NAME) {
+        return Kid::start(NAME).finish();
+    }
+    run_with(1, || {
+        let (listener, addr) = listener();
+        let _client = TcpStream::connect(addr).unwrap();
+        leave_descriptors(0);
+        let mut spare: Vec<std::fs::File> = Vec::new();
+        while let Ok(file) = std::fs::File::open("/dev/null") {
+            spare.push(file);
+        }
+        let error = thread::no_park(|| listener.accept()).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+        drop(spare);
+        thread::no_park(|| listener.accept()).unwrap();
+    });
+}

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use dormouse_runtime::thread;
-use dormouse_runtime::wait::Interest;
+use dormouse_runtime::wait::{self, Interest};
 
 use crate::socket::Socket;
 use crate::sys::errno;
@@ -50,7 +50,8 @@ impl Acceptor {
     /// Waits for a connection; `attempt` is one accept(2), which gives the fd and the name of the peer.
     ///
     /// With no descriptor or memory left each call fails after a pause of 5 ms, doubling to 100 ms until an accept
-    /// succeeds, so that a loop that ignores errors does not spin; without a pause in non-blocking mode.
+    /// succeeds, so that a loop that ignores errors does not spin; without a pause in non-blocking mode, and inside
+    /// `no_park`.
     pub(crate) fn accept<A>(
         &self,
         mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<(OwnedFd, A)>,
@@ -74,7 +75,7 @@ impl Acceptor {
                 Ok((socket, peer))
             }
             Err(error) => {
-                if errno::is_exhaustion(&error) && !self.socket.is_nonblocking_acceptor() {
+                if errno::is_exhaustion(&error) && self.may_pause() {
                     self.back_off();
                 }
                 Err(error)
@@ -89,6 +90,11 @@ impl Acceptor {
             // ORDERING: Relaxed, as in `back_off`.
             self.exhausted.store(0, Ordering::Relaxed);
         }
+    }
+
+    /// Whether the caller let accept wait.
+    fn may_pause(&self) -> bool {
+        !self.socket.is_nonblocking_acceptor() && wait::may_park()
     }
 
     /// Pauses, for longer each time.

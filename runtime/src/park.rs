@@ -76,10 +76,15 @@ pub(crate) fn check(point: Point) {
     });
 }
 
+/// Whether the running coroutine is not inside `no_park`.
+pub(crate) fn is_allowed(worker: &Worker) -> bool {
+    worker.with_running(|slot| slot.life.no_park == 0)
+}
+
 /// Whether a Drop in the calling coroutine may wait for something: not inside `no_park`, and not in an unwind, which is
 /// to be over soon.
 pub(crate) fn may_wait_in_drop() -> bool {
-    in_coroutine(|worker| worker.with_running(|slot| slot.life.no_park == 0) && worker.unwinding() != Unwinding::Yes)
+    in_coroutine(|worker| is_allowed(worker) && worker.unwinding() != Unwinding::Yes)
 }
 
 #[inline(always)]
@@ -145,7 +150,7 @@ fn throw_if_possible(worker: &Worker) {
 /// The yield of a coroutine whose I/O never has to wait; none inside `no_park`, since nobody asked for it.
 #[cold]
 pub(crate) fn yield_for_fairness(worker: &Worker) {
-    if worker.with_running(|slot| slot.life.no_park == 0) {
+    if is_allowed(worker) {
         yield_now(worker);
     }
 }

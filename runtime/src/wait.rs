@@ -281,6 +281,13 @@ fn timed_out() -> io::Error {
     io::ErrorKind::TimedOut.into()
 }
 
+/// Whether the caller may park: not inside `no_park`. Always `true` on a plain thread, which may block.
+///
+/// For a pause that is better left out than a panic.
+pub fn may_park() -> bool {
+    current::with_coroutine(|worker| worker.is_none_or(park::is_allowed))
+}
+
 /// The turn of one waiter at a source. Dropping it passes on what is left to the next one.
 ///
 /// It stays where it was made:

@@ -103,7 +103,7 @@ impl UnixListener {
     ///
     /// With no descriptor or memory left (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`) each call fails after a pause of
     /// 5 ms, doubling to 100 ms until an accept succeeds, so that a loop that ignores errors does not spin. There is no
-    /// pause in non-blocking mode.
+    /// pause in non-blocking mode, nor inside `no_park`.
     ///
     /// # Blocking
     ///
