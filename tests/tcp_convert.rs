@@ -79,8 +79,10 @@ fn the_mode_goes_out_and_comes_back() {
 #[test]
 fn a_stream_given_to_std_blocks_as_one_of_std() {
     in_three_settings(|on| {
-        let (mut ours, client) = own_pair();
+        let (mut ours, mut client) = own_pair();
         for n in 0..4 {
+            // The accepted one and the connected one by turns.
+            std::mem::swap(&mut ours, &mut client);
             ours = used(on.kind(n), ours, &client);
             let std = std::net::TcpStream::from(ours);
             assert!(!is_nonblocking(&std));

@@ -42,7 +42,7 @@ fn each_byte_reaches_exactly_one_of_many_readers() {
 
 #[test]
 fn many_writers_of_a_full_stream_all_go_on() {
-    const EACH: usize = 300_000;
+    const EACH: usize = 600_000;
     const WRITERS: usize = 6;
     in_three_settings(|on| {
         let (server, client) = own_pair();

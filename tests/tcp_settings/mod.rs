@@ -9,7 +9,7 @@ mod net_support;
 mod tcp_support;
 
 pub(crate) use net_support::*;
-pub(crate) use tcp_support::{echo, fill, listener, own_ip, own_pair, pair, reset};
+pub(crate) use tcp_support::{echo, listener, own_ip, own_pair, pair, reset};
 
 use dormouse::net::TcpStream;
 use socket2::{Domain, Socket, Type};
@@ -174,6 +174,20 @@ pub(crate) fn std_pair() -> (std::net::TcpStream, std::net::TcpStream) {
     client.set_nodelay(true).unwrap();
     server.set_nodelay(true).unwrap();
     (server, client)
+}
+
+/// Writes until nothing more fits, and goes on to until that has been so for a while: the kernel of the peer may make a
+/// little room yet. Gives how much was written; the stream is left in blocking mode.
+pub(crate) fn fill(stream: &TcpStream) -> usize {
+    let (mut filled, mut full) = (0, 0);
+    while full < 5 {
+        match tcp_support::fill(stream) {
+            0 => full += 1,
+            more => (filled, full) = (filled + more, 0),
+        }
+        dormouse::thread::sleep(ms(1));
+    }
+    filled
 }
 
 /// A socket that is bound but does not listen, and its address: whoever connects is refused, and nobody else gets the
