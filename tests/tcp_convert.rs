@@ -113,7 +113,7 @@ fn timeouts_hold_in_std_and_after_the_return() {
         let body = move || {
             let mut ours = ours;
             for (n, convert) in there_and_back().into_iter().enumerate() {
-                let (read, write) = (ms(20 + n as u64), ms(50 + n as u64));
+                let (read, write) = (ms(10 + n as u64), ms(25 + n as u64));
                 ours.set_read_timeout(Some(read)).unwrap();
                 ours.set_write_timeout(Some(write)).unwrap();
                 expires(read, || ours.read(&mut [0]));
@@ -121,7 +121,7 @@ fn timeouts_hold_in_std_and_after_the_return() {
                 let std = aside(move || {
                     expires(read, || (&std).read(&mut [0]));
                     expires(read, || std.peek(&mut [0]));
-                    expires(write, || (&std).write_all(&[0; 1 << 16].repeat(256)));
+                    expires(write, || (&std).write_all(&vec![0; 16 << 20]));
                     std
                 });
                 ours = convert(TcpStream::from(std));
@@ -129,7 +129,7 @@ fn timeouts_hold_in_std_and_after_the_return() {
                 for stream in [&mut ours, &mut twin.try_clone().unwrap()] {
                     expires(read, || stream.read(&mut [0]));
                     expires(read, || stream.peek(&mut [0]));
-                    expires(write, || stream.write_all(&[0; 1 << 16].repeat(64)));
+                    expires(write, || stream.write_all(&vec![0; 4 << 20]));
                 }
             }
         };
@@ -189,7 +189,7 @@ fn what_a_borrower_sets_holds() {
             assert_eq!(ours.read_timeout().unwrap(), SockRef::from(&ours).read_timeout().unwrap());
             expires(ms(30), || (&ours).read(&mut [0]));
             borrowed.set_write_timeout(Some(ms(30))).unwrap();
-            expires(ms(30), || (&ours).write_all(&[0; 1 << 16].repeat(256)));
+            expires(ms(30), || (&ours).write_all(&vec![0; 16 << 20]));
             borrowed.set_nonblocking(true).unwrap();
             would_block((&ours).read(&mut [0]));
             borrowed.set_nonblocking(false).unwrap();

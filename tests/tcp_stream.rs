@@ -112,12 +112,7 @@ fn vectored_calls_wait_and_move_every_byte() {
             server
         });
         let writer = on.client(move || {
-            let mut sent = 0;
-            while sent < LEN {
-                let bytes = pattern_bytes(2, sent, 300_000.min(LEN - sent));
-                sent += (&client).write_vectored(&sliced(&bytes)).unwrap();
-            }
-            assert_eq!(sent, LEN);
+            send_sliced(&client, LEN);
             client
         });
         let (server, client) = (reader.join(), writer.join());
@@ -126,10 +121,24 @@ fn vectored_calls_wait_and_move_every_byte() {
         assert_eq!((&server).read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
         server.set_nonblocking(false).unwrap();
         let filled = fill(&client);
-        let writer = waiting(on.client, move || (&client).write_vectored(&sliced(b"behind")).unwrap());
-        on.server(move || (&server).read_exact(&mut vec![0; filled]).map(|()| server)).join().unwrap();
-        assert_eq!(writer.join(), 6);
+        let writer = waiting(on.client, move || send_sliced(&client, LEN));
+        let reader = on.server(move || {
+            (&server).read_exact(&mut vec![0; filled]).unwrap();
+            receive_pattern(&server, 2, LEN, 50_000);
+        });
+        writer.join();
+        reader.join();
     });
+}
+
+/// Sends `len` bytes of message 2 with vectored writes.
+fn send_sliced(mut to: &TcpStream, len: usize) {
+    let mut sent = 0;
+    while sent < len {
+        let bytes = pattern_bytes(2, sent, 300_000.min(len - sent));
+        sent += to.write_vectored(&sliced(&bytes)).unwrap();
+    }
+    assert_eq!(sent, len);
 }
 
 /// The kernel takes 1024 buffers; std cuts longer lists, and so do we.

@@ -62,7 +62,7 @@ fn a_reset_while_reading_is_told_as_in_std() {
 /// What the calls on `stream`, which is full, answer: a write of much that waits, and those that follow.
 fn write_to_a_reset(mut stream: impl Stream) -> Vec<Answer> {
     vec![
-        answer(stream.write_all(&[1; 1 << 16].repeat(64)).map(|()| 0)),
+        answer(stream.write_all(&vec![1; 4 << 20]).map(|()| 0)),
         answer(stream.write(b"x")),
         answer(stream.read(&mut [0; 8])),
         answer(stream.write_vectored(&[IoSlice::new(b"x"), IoSlice::new(b"y")])),

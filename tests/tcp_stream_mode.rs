@@ -5,7 +5,9 @@ mod tcp_settings;
 use dormouse::net::TcpStream;
 use dormouse::thread::no_park;
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tcp_settings::*;
 
 #[track_caller]
@@ -131,29 +133,44 @@ fn clones_of_before_and_after_share_the_mode() {
     });
 }
 
+/// The readers have their byte; each writer ends the call that waited, and only the next one says WouldBlock.
 #[test]
 fn who_waits_goes_on_waiting() {
     in_three_settings(|on| {
         let (server, client) = own_pair();
         let server = Arc::new(server);
-        let filled = fill(&server);
-        let start = |n: usize| {
+        fill(&server);
+        let written = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+        let readers = [0, 1].map(|n| {
             let own = Arc::clone(&server);
-            waiting(on.kind(n), move || match n {
-                0 | 1 => (&*own).read_exact(&mut [0]),
-                _ => (&*own).write(&[0; 1 << 20]).map(drop),
+            waiting(on.kind(n), move || (&*own).read_exact(&mut [0]).unwrap())
+        });
+        let writers = [0, 1].map(|n| {
+            let (own, written) = (Arc::clone(&server), Arc::clone(&written));
+            waiting(on.kind(n), move || {
+                let error = loop {
+                    match (&*own).write(&[0; 65536]) {
+                        Ok(more) => written[n].fetch_add(more, Ordering::AcqRel),
+                        Err(error) => break error,
+                    };
+                };
+                would_block::<()>(Err(error));
             })
-        };
-        let waiters = [0, 1, 2, 3].map(start);
+        });
         let clone = server.try_clone().unwrap();
         on.client(move || clone.set_nonblocking(true).unwrap()).join();
         would_block((&*server).read(&mut [0]));
-        assert!(waiters.iter().all(|waiter| !waiter.is_over()));
-        let client = on.client(move || {
+        assert!(readers.iter().all(|reader| !reader.is_over()));
+        assert!(writers.iter().all(|writer| !writer.is_over()));
+        let before = [0, 1].map(|n| written[n].load(Ordering::Acquire));
+        let drain = on.client(move || {
             (&client).write_all(b"xy").unwrap();
-            (&client).read_exact(&mut vec![0; filled]).map(|()| client).unwrap()
+            io::copy(&mut &client, &mut io::sink()).unwrap();
         });
-        let _client = client.join();
-        waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
+        readers.into_iter().for_each(Waiting::join);
+        writers.into_iter().for_each(Waiting::join);
+        server.shutdown(Shutdown::Write).unwrap();
+        drain.join();
+        assert!((0..2).all(|n| written[n].load(Ordering::Acquire) > before[n]), "{before:?} {written:?}");
     });
 }
