@@ -59,10 +59,10 @@ fn a_reset_while_reading_is_told_as_in_std() {
     });
 }
 
-/// What the calls on `stream`, which is full, answer: a write of much that waits, and those that follow.
+/// What the calls on `stream` answer: a write of more than all buffers hold, which waits, and those that follow.
 fn write_to_a_reset(mut stream: impl Stream) -> Vec<Answer> {
     vec![
-        answer(stream.write_all(&vec![1; 4 << 20]).map(|()| 0)),
+        answer(stream.write_all(&vec![1; 64 << 20]).map(|()| 0)),
         answer(stream.write(b"x")),
         answer(stream.read(&mut [0; 8])),
         answer(stream.write_vectored(&[IoSlice::new(b"x"), IoSlice::new(b"y")])),
@@ -73,7 +73,6 @@ fn write_to_a_reset(mut stream: impl Stream) -> Vec<Answer> {
 fn a_reset_while_writing_is_told_as_in_std() {
     where_sigpipe_kills("a_reset_while_writing_is_told_as_in_std", |on| {
         let (ours, peer) = own_pair();
-        fill(&ours);
         let by_ours = waiting(on.server, move || write_to_a_reset(ours));
         on.client(move || reset_ours(peer)).join();
         let by_ours = by_ours.join();

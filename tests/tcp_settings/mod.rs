@@ -81,11 +81,15 @@ pub(crate) fn watched<T>(f: impl FnOnce() -> T + Send + 'static) -> (impl FnOnce
 impl Watch {
     /// Returns once the body, which somebody has started, waits for a descriptor or is over.
     pub(crate) fn until_waiting(&self) {
+        self.until_blocked_in(WAITS);
+    }
+
+    fn until_blocked_in(&self, numbers: &[libc::c_long]) {
         let tid = self.place.recv();
         if tid == gettid() {
             settle();
         } else {
-            wait_until(|| is_waiting(tid) || self.over.load(Ordering::Acquire));
+            wait_until(|| is_blocked(tid, numbers) || self.over.load(Ordering::Acquire));
         }
     }
 }
@@ -106,25 +110,24 @@ pub(crate) fn waiting<T: Send + 'static>(kind: Kind, f: impl FnOnce() -> T + Sen
     waiting
 }
 
-/// Whether the thread `tid` waits for descriptors. A worker does when none of its coroutines can run.
-fn is_waiting(tid: i32) -> bool {
+/// Whether the thread `tid` is blocked in one of the system calls `numbers`. A worker is blocked in one of [`WAITS`] when
+/// none of its coroutines can run.
+fn is_blocked(tid: i32, numbers: &[libc::c_long]) -> bool {
     let call = std::fs::read_to_string(format!("/proc/self/task/{tid}/syscall")).unwrap_or_default();
-    let number = call.split(' ').next().and_then(|number| number.parse::<libc::c_long>().ok());
-    number.is_some_and(|number| WAITS.contains(&number))
+    let number = call.split(' ').next().and_then(|number| number.parse().ok());
+    number.is_some_and(|number| numbers.contains(&number))
 }
 
 /// Runs `f` on a thread of std's, and returns once the thread is blocked in system call `number`.
+#[track_caller]
 pub(crate) fn blocked_in<T: Send + 'static>(
     number: libc::c_long,
     f: impl FnOnce() -> T + Send + 'static,
 ) -> Started<T> {
-    let tid = Channel::new();
-    let tell = Arc::clone(&tid);
-    let started = Kind::Thread.spawn(move || {
-        tell.send(gettid());
-        f()
-    });
-    wait_blocked_in(tid.recv(), number);
+    let (body, watch) = watched(f);
+    let started = Kind::Thread.spawn(body);
+    watch.until_blocked_in(&[number]);
+    assert!(!watch.over.load(Ordering::Acquire), "the thread does not block");
     started
 }
 
