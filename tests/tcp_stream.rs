@@ -306,3 +306,26 @@ fn an_empty_read_waits_for_data_and_takes_none() {
         assert_eq!(reader.join(), *b"x");
     });
 }
+
+/// As the kernel's blocking write does, which programs that ignore the count rely on.
+#[test]
+fn one_write_sends_all_however_slow_the_reader() {
+    const LEN: usize = 8 << 20;
+    in_three_settings(|setting| {
+        for vectored in [false, true] {
+            let (ours, theirs) = own_pair();
+            let writer = setting.server(move || {
+                let bytes = pattern_bytes(5, 0, LEN);
+                if !vectored {
+                    return (&ours).write(&bytes).unwrap();
+                }
+                let (first, rest) = bytes.split_at(1_234_567);
+                let bufs = [IoSlice::new(b""), IoSlice::new(first), IoSlice::new(rest)];
+                (&ours).write_vectored(&bufs).unwrap()
+            });
+            let reader = setting.client(move || receive_pattern(&theirs, 5, LEN, 50_000));
+            assert_eq!(writer.join(), LEN);
+            reader.join();
+        }
+    });
+}

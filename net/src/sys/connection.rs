@@ -41,11 +41,21 @@ pub(crate) fn shutdown(fd: BorrowedFd<'_>, how: Shutdown) -> io::Result<()> {
 /// Whether receiving, or accepting, was shut down: a call with MSG_DONTWAIT or on an O_NONBLOCK description does not say so
 /// where it would say that it would block. See poll(2).
 pub(crate) fn is_shut_for_reading(fd: BorrowedFd<'_>) -> io::Result<bool> {
-    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLRDHUP, revents: 0 };
+    Ok(shown(fd, libc::POLLRDHUP)? & libc::POLLRDHUP != 0)
+}
+
+/// Whether an error waits for the next call, which would take it away.
+pub(crate) fn has_error(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(shown(fd, 0)? & libc::POLLERR != 0)
+}
+
+/// What poll(2) shows of `events`, and errors.
+fn shown(fd: BorrowedFd<'_>, events: libc::c_short) -> io::Result<libc::c_short> {
+    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
     // SAFETY: invariants 2 and 3 of `sys`; with a timeout of zero it does not wait.
     match unsafe { libc::poll(&raw mut entry, 1, 0) } {
         -1 => Err(io::Error::last_os_error()),
-        _ => Ok(entry.revents & libc::POLLRDHUP != 0),
+        _ => Ok(entry.revents),
     }
 }
 

@@ -46,13 +46,39 @@ pub(crate) fn send(fd: BorrowedFd<'_>, buf: &[u8]) -> io::Result<usize> {
     transferred(n)
 }
 
-/// Hands over the bytes of as many buffers as [`first`] leaves. See sendmsg(2).
-pub(crate) fn send_vectored(fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+/// Hands over bytes of as many buffers as [`first`] leaves, but for the first `sent`: what is left of the buffer in which
+/// those end, else all others. See sendmsg(2).
+pub(crate) fn send_vectored(fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>], sent: usize) -> io::Result<usize> {
+    let (begun, bufs) = rest(bufs, sent);
+    if !begun.is_empty() {
+        return send(fd, begun);
+    }
     // `IoSlice` has the layout of `iovec`; the kernel only reads what a sent header points to.
     let header = message(bufs.as_ptr().cast_mut().cast(), bufs.len());
     // SAFETY: invariants 2 and 3 of `sys`; each iovec of the header is one of `bufs`.
     let n = unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const header, SEND_FLAGS) };
     transferred(n)
+}
+
+/// The bytes that one [`send_vectored`] tries to send.
+pub(crate) fn tried(bufs: &[IoSlice<'_>], sent: usize) -> usize {
+    let (begun, bufs) = rest(bufs, sent);
+    if begun.is_empty() { total(bufs) } else { begun.len() }
+}
+
+/// What is left after the first `sent` bytes: the rest of the buffer in which they end, and the buffers after it.
+fn rest<'a, 'b>(mut bufs: &'a [IoSlice<'b>], mut sent: usize) -> (&'a [u8], &'a [IoSlice<'b>]) {
+    while let [first, others @ ..] = bufs {
+        if sent == 0 {
+            break;
+        }
+        bufs = others;
+        if sent < first.len() {
+            return (&first[sent..], bufs);
+        }
+        sent -= first.len();
+    }
+    (&[], bufs)
 }
 
 /// The buffers that one call can send from; a longer list is cut, as std cuts it.
@@ -83,4 +109,24 @@ pub(super) fn message(buffers: *mut libc::iovec, count: usize) -> libc::msghdr {
 /// The answer of the kernel: a count of bytes, or -1 and errno.
 pub(super) fn transferred(n: isize) -> io::Result<usize> {
     usize::try_from(n).map_err(|_| io::Error::last_os_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_begins_where_the_sent_bytes_end() {
+        let bufs = [&b""[..], b"abc", b"", b"de"].map(IoSlice::new);
+        let shown = |sent| {
+            let (begun, others) = rest(&bufs, sent);
+            (begun.to_vec(), others.iter().flat_map(|buf| buf.to_vec()).collect::<Vec<_>>())
+        };
+        assert_eq!(shown(0), (vec![], b"abcde".to_vec()));
+        assert_eq!(shown(1), (b"bc".to_vec(), b"de".to_vec()));
+        assert_eq!(shown(3), (vec![], b"de".to_vec()));
+        assert_eq!(shown(4), (b"e".to_vec(), vec![]));
+        assert_eq!(shown(5), (vec![], vec![]));
+        assert_eq!([0, 1, 3, 4, 5].map(|sent| tried(&bufs, sent)), [5, 2, 2, 1, 0]);
+    }
 }

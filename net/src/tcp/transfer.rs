@@ -1,12 +1,13 @@
 //! Moving bytes through a [`TcpStream`]: `Read`, `Write` and peek.
 
+use std::cell::Cell;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::BorrowedFd;
 
 use dormouse_runtime::wait::Interest;
 
 use super::TcpStream;
-use crate::sys::transfer;
+use crate::sys::{errno, transfer};
 
 impl TcpStream {
     /// Receives data without removing it from the queue: the next read returns the same bytes.
@@ -46,17 +47,34 @@ impl TcpStream {
         self.socket().retry(Interest::Read, |fd| transfer::peek(fd, buf))
     }
 
-    /// Runs a transfer of `asked` bytes, and notes a short one before its turn ends.
-    fn transfer(
+    /// Receives up to `asked` bytes, and notes a short count before its turn ends.
+    fn receive(&self, asked: usize, mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>) -> io::Result<usize> {
+        let asked = asked.min(transfer::CERTAIN_BYTES);
+        self.socket().retry(Interest::Read, |fd| {
+            let moved = attempt(fd)?;
+            self.socket().note_short(Interest::Read, moved, asked);
+            Ok(moved)
+        })
+    }
+
+    /// Sends `asked` bytes; `attempt` is told how many were sent already, and `tried` says how many it then tries to send.
+    fn send(
         &self,
-        interest: Interest,
         asked: usize,
-        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+        tried: impl Fn(usize) -> usize,
+        mut attempt: impl FnMut(BorrowedFd<'_>, usize) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let asked = asked.min(transfer::CERTAIN_BYTES);
-        self.socket().retry(interest, |fd| {
-            let moved = attempt(fd)?;
-            self.socket().note_short(interest, moved, asked);
+        let short = Cell::new(false);
+        self.socket().send_whole(asked, |fd, sent| {
+            if short.take() && !self.socket().is_lent() {
+                // What a further attempt would say.
+                return Err(errno::would_block());
+            }
+            let tried = tried(sent).min(asked - sent);
+            let moved = attempt(fd, sent)?;
+            self.socket().note_short(Interest::Write, moved, tried);
+            short.set(moved < tried);
             Ok(moved)
         })
     }
@@ -69,7 +87,7 @@ impl Read for &TcpStream {
         if buf.is_empty() {
             return self.socket().retry_empty(Interest::Read, |fd| transfer::recv(fd, buf));
         }
-        self.transfer(Interest::Read, buf.len(), |fd| transfer::recv(fd, buf))
+        self.receive(buf.len(), |fd| transfer::recv(fd, buf))
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
@@ -79,19 +97,20 @@ impl Read for &TcpStream {
         if asked == 0 {
             return Ok(0);
         }
-        self.transfer(Interest::Read, asked, |fd| transfer::recv_vectored(fd, bufs))
+        self.receive(asked, |fd| transfer::recv_vectored(fd, bufs))
     }
 }
 
-/// Parks the coroutine, or blocks the plain thread, until there is room for some of the data or the write timeout
-/// passes ([`WouldBlock`](io::ErrorKind::WouldBlock), as std reports it). Never fails with `Interrupted`, never raises
-/// SIGPIPE.
+/// Parks the coroutine, or blocks the plain thread, until there was room for all of the data, as std's does on Linux. The
+/// count is less than asked for only if an error came in between, which the next write meets, or the write timeout passed;
+/// if nothing was sent by then, the timeout is [`WouldBlock`](io::ErrorKind::WouldBlock), as std reports it. Never fails
+/// with `Interrupted`, never raises SIGPIPE.
 impl Write for &TcpStream {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         if buf.is_empty() {
             return self.socket().retry_without_room(|fd| transfer::send(fd, buf));
         }
-        self.transfer(Interest::Write, buf.len(), |fd| transfer::send(fd, buf))
+        self.send(buf.len(), |sent| buf.len() - sent, |fd, sent| transfer::send(fd, &buf[sent..]))
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -101,7 +120,7 @@ impl Write for &TcpStream {
         if asked == 0 {
             return Ok(0);
         }
-        self.transfer(Interest::Write, asked, |fd| transfer::send_vectored(fd, bufs))
+        self.send(asked, |sent| transfer::tried(bufs, sent), |fd, sent| transfer::send_vectored(fd, bufs, sent))
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -61,24 +61,26 @@ impl Read for &UnixStream {
     }
 }
 
-/// Parks the coroutine, or blocks the plain thread, until there is room for some of the data or the write timeout
-/// passes ([`WouldBlock`](io::ErrorKind::WouldBlock), as std reports it). Never fails with `Interrupted`, never raises
-/// SIGPIPE.
+/// Parks the coroutine, or blocks the plain thread, until there was room for all of the data, as std's does on Linux. The
+/// count is less than asked for only if an error came in between, which the next write meets, or the write timeout passed;
+/// if nothing was sent by then, the timeout is [`WouldBlock`](io::ErrorKind::WouldBlock), as std reports it. Never fails
+/// with `Interrupted`, never raises SIGPIPE.
 impl Write for &UnixStream {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         if buf.is_empty() {
             return self.socket().retry_without_room(|fd| transfer::send(fd, buf));
         }
-        self.socket().retry(Interest::Write, |fd| transfer::send(fd, buf))
+        self.socket().send_whole(buf.len(), |fd, sent| transfer::send(fd, &buf[sent..]))
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         let bufs = transfer::first(bufs);
+        let asked = transfer::total(bufs);
         // Like writev(2), which std uses: no data, no error.
-        if transfer::total(bufs) == 0 {
+        if asked == 0 {
             return Ok(0);
         }
-        self.socket().retry(Interest::Write, |fd| transfer::send_vectored(fd, bufs))
+        self.socket().send_whole(asked, |fd, sent| transfer::send_vectored(fd, bufs, sent))
     }
 
     fn flush(&mut self) -> io::Result<()> {
