@@ -271,8 +271,10 @@ fn after_a_short_write_without_a_wait_the_next_write_tries() {
         ours.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
         (&ours).read(&mut [0]).unwrap_err();
         let all = vec![0; 64 << 20];
+        ours.set_nonblocking(true).unwrap();
         let written = (&ours).write(&all).unwrap();
         assert!(written < all.len(), "short");
+        ours.set_nonblocking(false).unwrap();
         let drained = Channel::new();
         let answer = Arc::clone(&drained);
         std::thread::spawn(move || {
