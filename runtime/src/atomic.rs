@@ -7,11 +7,15 @@
 pub(crate) use plain::SharedCell;
 #[cfg(not(dormouse_loom))]
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+#[cfg(not(dormouse_loom))]
+pub(crate) use std::thread::yield_now;
 
 #[cfg(dormouse_loom)]
 pub(crate) use loom::cell::UnsafeCell as SharedCell;
 #[cfg(dormouse_loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+#[cfg(dormouse_loom)]
+pub(crate) use loom::thread::yield_now;
 
 #[cfg(not(dormouse_loom))]
 mod plain {

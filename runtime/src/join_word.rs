@@ -5,31 +5,37 @@
 //!
 //! ```text
 //!             leave              finish
-//!   PENDING <-------> WAITING ---------------> DONE     the result is the holder's, the waiter is woken
-//!      |   \__________________ finish ________/         the result is the holder's
+//!   PENDING <-------> WAITING ---------> TAKING ------> DONE     the result is the holder's, the waiter is woken
+//!      |   \_____________________ finish _____________/          the result is the holder's
 //!      |  detach        | detach
 //!      v                v          finish
-//!   DETACHED <----------+  ------------------> DONE     the result is the runner's, to drop
+//!   DETACHED <----------+  -------------------------> (ended)    the result is the runner's, to drop
 //! ```
 //!
 //! Invariant 1: the waiter is there while the word says `WAITING`. It belongs to the holder, who may take it back by leaving
-//! that state; whoever makes `DONE` of `WAITING` has it instead.
+//! that state, until the runner makes `TAKING` of it: then it is the runner's.
 //! Invariant 2: the result is written before `finish` and read after the word was seen `DONE`.
 //! Invariant 3: the holder is one thread at a time, and one call at a time.
+//! Invariant 4: once the word says `DONE`, the runner touches it no more: the holder may free it. In `TAKING` the runner is a
+//! few instructions from there; a holder who comes then waits for them.
 
 #![allow(unsafe_code)]
 
-use crate::atomic::{AtomicU32, Ordering, SharedCell};
+use crate::atomic::{AtomicU32, Ordering, SharedCell, yield_now};
 use std::mem::MaybeUninit;
 
 /// Not finished, nobody waits.
 const PENDING: u32 = 0;
 /// Not finished, and the holder waits.
 const WAITING: u32 = 1;
+/// What the end adds.
+const END: u32 = 2;
 /// Finished.
-const DONE: u32 = 2;
+const DONE: u32 = PENDING + END;
+/// Finished, and the runner is taking the waiter.
+const TAKING: u32 = WAITING + END;
 /// Not finished, and nobody ever will wait.
-const DETACHED: u32 = 3;
+const DETACHED: u32 = 4;
 
 /// What `finish` found.
 pub(crate) enum Finished<W> {
@@ -43,7 +49,7 @@ pub(crate) enum Finished<W> {
 
 /// See the heading.
 pub(crate) struct JoinWord<W> {
-    /// One of the four.
+    /// One of the states.
     word: AtomicU32,
     /// Invariant 1.
     waiter: SharedCell<MaybeUninit<W>>,
@@ -59,16 +65,38 @@ impl<W> JoinWord<W> {
         JoinWord { word: AtomicU32::new(PENDING), waiter: SharedCell::new(MaybeUninit::uninit()) }
     }
 
-    /// Runner only, once, after the result was written.
+    /// The runner's end, after the result was written. By a pointer, since a reference would have to be good until this returns
+    /// (invariant 4).
+    ///
+    /// # Safety
+    ///
+    /// The caller is the runner, and calls this once; `this` is alive until the word says `DONE`.
     #[inline]
-    pub(crate) fn finish(&self) -> Finished<W> {
+    pub(crate) unsafe fn finish(this: *const Self) -> Finished<W> {
+        // SAFETY: alive, by the caller's word.
+        let word = unsafe { &(*this).word };
         // ORDERING: Release publishes the result to the Acquire loads of `is_done`, `leave` and `detach`; Acquire pairs with
         // the Release of `leave` (the waiter) and of `detach`.
-        match self.word.swap(DONE, Ordering::AcqRel) {
-            // SAFETY: invariant 1: this was the step from `WAITING` to `DONE`.
-            WAITING => Finished::Awaited(unsafe { self.take_waiter() }),
-            DETACHED => Finished::Detached,
-            _ => Finished::Held,
+        match word.fetch_add(END, Ordering::AcqRel) {
+            PENDING => Finished::Held,
+            WAITING => {
+                // SAFETY: invariant 1; it is `TAKING`, so alive.
+                let waiter = unsafe { (*this).take_waiter() };
+                // ORDERING: Release; what was taken and the result come before what the holder does upon `DONE`.
+                word.store(DONE, Ordering::Release);
+                Finished::Awaited(waiter)
+            }
+            _ => Finished::Detached,
+        }
+    }
+
+    /// Holder only: waits until the runner has taken the waiter, a few instructions, or a time slice if it was interrupted in
+    /// between. Only a holder who comes back for another reason than its wake gets here.
+    #[cold]
+    fn let_take(&self) {
+        // ORDERING: Acquire; pairs with the Release store in `finish`.
+        while self.word.load(Ordering::Acquire) == TAKING {
+            yield_now();
         }
     }
 
@@ -84,7 +112,7 @@ impl<W> JoinWord<W> {
     /// Holder only: whether the result is there, for the holder.
     #[inline]
     pub(crate) fn is_done(&self) -> bool {
-        // ORDERING: Acquire; pairs with the Release half of `finish`.
+        // ORDERING: Acquire; pairs with the Release of `finish`.
         self.word.load(Ordering::Acquire) == DONE
     }
 
@@ -99,7 +127,10 @@ impl<W> JoinWord<W> {
         match self.word.load(Ordering::Acquire) {
             DONE => return false,
             // SAFETY: the caller's word.
-            WAITING if !unsafe { self.withdraw() } => return false,
+            TAKING | WAITING if !unsafe { self.withdraw() } => {
+                self.let_take();
+                return false;
+            }
             _ => {}
         }
         // SAFETY: the word said `PENDING`, since when only the holder can have said `WAITING`: the cell is the holder's.
@@ -137,10 +168,12 @@ impl<W> JoinWord<W> {
     pub(crate) unsafe fn detach(&self) -> bool {
         // ORDERING: Acquire pairs with the Release half of `finish`; Release lets `finish` see what came before.
         let put =
-            self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| (word != DONE).then_some(DETACHED));
-        if put == Ok(WAITING) {
+            self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| (word & END == 0).then_some(DETACHED));
+        match put {
             // SAFETY: invariant 1: the holder left the state.
-            drop(unsafe { self.take_waiter() });
+            Ok(WAITING) => drop(unsafe { self.take_waiter() }),
+            Err(TAKING) => self.let_take(),
+            _ => {}
         }
         put.is_err()
     }
@@ -156,10 +189,15 @@ impl<W> Drop for JoinWord<W> {
     }
 }
 
-/// The holder's calls, for tests in which whoever calls is the holder.
+/// The calls of the two, for tests in which whoever calls is the one meant.
 #[cfg(test)]
-mod as_holder {
-    use super::JoinWord;
+mod as_parties {
+    use super::{Finished, JoinWord};
+
+    pub(super) fn finish<W>(word: &JoinWord<W>) -> Finished<W> {
+        // SAFETY: each test has one runner, and keeps the word.
+        unsafe { JoinWord::finish(word) }
+    }
 
     pub(super) fn leave<W>(word: &JoinWord<W>, waiter: W) -> bool {
         // SAFETY: each test has one holder.
@@ -174,19 +212,19 @@ mod as_holder {
 
 #[cfg(all(test, not(dormouse_loom)))]
 mod tests {
-    use super::as_holder::{detach, leave};
+    use super::as_parties::{detach, finish, leave};
     use super::*;
     use std::sync::Arc;
 
     #[test]
     fn whoever_comes_second_has_the_result() {
         let finished_first = JoinWord::<u64>::new();
-        assert!(matches!(finished_first.finish(), Finished::Held));
+        assert!(matches!(finish(&finished_first), Finished::Held));
         assert!(finished_first.is_done() && detach(&finished_first));
         assert!(!leave(&finished_first, 1));
         let detached_first = JoinWord::<u64>::new();
         assert!(!detach(&detached_first));
-        assert!(matches!(detached_first.finish(), Finished::Detached));
+        assert!(matches!(finish(&detached_first), Finished::Detached));
     }
 
     #[test]
@@ -196,7 +234,7 @@ mod tests {
         assert!(leave(&word, Arc::clone(&first)));
         assert!(leave(&word, Arc::clone(&second)));
         assert_eq!(Arc::strong_count(&first), 1);
-        assert!(matches!(word.finish(), Finished::Awaited(waiter) if *waiter == 2));
+        assert!(matches!(finish(&word), Finished::Awaited(waiter) if *waiter == 2));
         let abandoned = JoinWord::new();
         leave(&abandoned, Arc::clone(&second));
         drop(abandoned);
@@ -206,7 +244,7 @@ mod tests {
 
 #[cfg(all(test, dormouse_loom))]
 mod models {
-    use super::as_holder::{detach, leave};
+    use super::as_parties::{detach, finish, leave};
     use super::*;
     use loom::cell::Cell;
     use loom::sync::{Arc, Notify};
@@ -219,7 +257,7 @@ mod models {
             let runner = Arc::clone(&shared);
             let thread = loom::thread::spawn(move || {
                 runner.1.set(7);
-                if let Finished::Awaited(waiter) = runner.0.finish() {
+                if let Finished::Awaited(waiter) = finish(&runner.0) {
                     waiter.notify();
                 }
             });
@@ -243,7 +281,7 @@ mod models {
             let shared = Arc::new(JoinWord::<Arc<Notify>>::new());
             let runner = Arc::clone(&shared);
             let thread = loom::thread::spawn(move || {
-                if let Finished::Awaited(waiter) = runner.finish() {
+                if let Finished::Awaited(waiter) = finish(&runner) {
                     waiter.notify();
                 }
             });
@@ -265,7 +303,7 @@ mod models {
             loom::model(move || {
                 let shared = Arc::new((JoinWord::<std::sync::Arc<()>>::new(), Cell::new(0)));
                 let runner = Arc::clone(&shared);
-                let thread = loom::thread::spawn(move || match runner.0.finish() {
+                let thread = loom::thread::spawn(move || match finish(&runner.0) {
                     Finished::Detached => runner.1.set(runner.1.get() + 1),
                     Finished::Awaited(waiter) => drop(waiter),
                     Finished::Held => {}
@@ -291,7 +329,7 @@ mod models {
             let runner = Arc::clone(&shared);
             let thread = loom::thread::spawn(move || {
                 runner.1.set(1);
-                if let Finished::Detached = runner.0.finish() {
+                if let Finished::Detached = finish(&runner.0) {
                     runner.1.set(runner.1.get() - 1);
                 }
             });
@@ -301,5 +339,25 @@ mod models {
             thread.join().unwrap();
             assert_eq!(shared.1.get(), 0);
         });
+    }
+
+    /// A holder that sees `DONE` may free the word (`Leftover::Nothing`): the runner must not touch it any more. The holder's
+    /// access to the waiter stands for the free.
+    #[test]
+    fn once_done_the_word_is_the_holders_to_free() {
+        for leaves in 0..3 {
+            loom::model(move || {
+                let shared = Arc::new(JoinWord::<u64>::new());
+                let runner = Arc::clone(&shared);
+                let thread = loom::thread::spawn(move || drop(finish(&runner)));
+                for _ in 0..leaves {
+                    leave(&shared, 7);
+                }
+                if detach(&shared) {
+                    shared.waiter.with_mut(|_freed| ());
+                }
+                thread.join().unwrap();
+            });
+        }
     }
 }

@@ -63,12 +63,19 @@ impl<F: FnOnce() -> T, T> Spawned<F, T> {
         std::mem::replace(&mut **stage, Stage::Empty)
     }
 
-    /// Leaves the result for whoever joins, or drops it here if nobody can. If it is left, `self` may be gone on return.
-    fn finish(&self, result: thread::Result<T>) -> Leftover {
-        // SAFETY: invariant 1; the join word does not say `Done` yet.
-        let stage = unsafe { &mut *self.stage.get() };
+    /// Leaves the result for whoever joins, or drops it here if nobody can. If it is left, `this` may be gone on return.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Body::run`].
+    unsafe fn finish(this: *const Self, result: thread::Result<T>) -> Leftover {
+        // SAFETY: invariant 1; the join word does not say `DONE` yet.
+        let stage = unsafe { &mut *(*this).stage.get() };
         **stage = Stage::Result(result);
-        match self.join.finish() {
+        // SAFETY: alive as above.
+        let join = unsafe { &raw const (*this).join };
+        // SAFETY: the caller is the runner.
+        match unsafe { JoinWord::finish(join) } {
             Finished::Held => Leftover::Nothing,
             Finished::Awaited(waiter) => {
                 waiter.wake();
@@ -76,7 +83,7 @@ impl<F: FnOnce() -> T, T> Spawned<F, T> {
             }
             Finished::Detached => {
                 // SAFETY: invariant 1; there is no holder, so the stage is still ours.
-                drop_result(unsafe { self.take() });
+                drop_result(unsafe { (*this).take() });
                 Leftover::Count
             }
         }
@@ -97,9 +104,9 @@ fn drop_result<F, T>(result: Stage<F, T>) {
 }
 
 impl<F: FnOnce() -> T, T> Body for Spawned<F, T> {
-    fn run(&self, start: Start) -> Leftover {
+    unsafe fn run(this: *const Self, start: Start) -> Leftover {
         // SAFETY: invariant 1; the owner calls this, once, before the coroutine has finished.
-        let Stage::Closure(closure) = (unsafe { self.take() }) else {
+        let Stage::Closure(closure) = (unsafe { (*this).take() }) else {
             return Leftover::Count;
         };
         let result = match start {
@@ -107,13 +114,16 @@ impl<F: FnOnce() -> T, T> Body for Spawned<F, T> {
             Start::Drop => Err(drop_closure(closure).unwrap_or_else(cancel::payload)),
             Start::Refuse(error) => Err(drop_closure(closure).unwrap_or_else(|| Box::new(error))),
         };
-        self.finish(result)
+        // SAFETY: the caller's word.
+        unsafe { Self::finish(this, result) }
     }
 
-    fn lose(&self) -> Leftover {
+    unsafe fn lose(this: *const Self) -> Leftover {
         // SAFETY: invariant 1; the coroutine has not finished and will not run, so its place is the caller's.
-        let stage = unsafe { self.take() };
-        self.finish(Err(drop_closure(stage).unwrap_or_else(cancel::payload)))
+        let stage = unsafe { (*this).take() };
+        let lost = Err(drop_closure(stage).unwrap_or_else(cancel::payload));
+        // SAFETY: the caller's word.
+        unsafe { Self::finish(this, lost) }
     }
 }
 
@@ -236,5 +246,76 @@ impl<F: FnOnce() -> T, T> Spawned<F, T> {
             drop_result(unsafe { self.take() });
         }
         finished
+    }
+}
+
+#[cfg(all(test, not(dormouse_loom)))]
+mod tests {
+    use super::*;
+    use crate::remote::Origin;
+    use std::panic::Location;
+
+    fn origin() -> Origin {
+        Origin { id: 7, spawned_at: Location::caller(), name: None, stack_size: 0 }
+    }
+
+    /// A record as the runner and as the holder have it.
+    fn made<F: FnOnce() -> T + 'static, T: 'static>(f: F) -> (RecordRef, RecordRef, &'static Output) {
+        let (runner, held) = RecordRef::new(origin(), Spawned::new(f), |_| None).double();
+        (runner, held, Output::of::<F, T>())
+    }
+
+    /// What `Worker::end` does.
+    fn run_and_end(runner: RecordRef) {
+        // SAFETY: the runner, with its count.
+        match unsafe { RecordRef::run(runner.as_ptr(), Start::Run) } {
+            Leftover::Nothing => std::mem::forget(runner),
+            Leftover::Count => drop(runner.release()),
+        }
+    }
+
+    /// What the Drop of a `JoinHandle` does.
+    fn let_go(held: RecordRef, output: &Output) {
+        // SAFETY: the holder.
+        let finished = unsafe { output.detach(&held) };
+        // SAFETY: as in join.rs.
+        drop(if finished { unsafe { held.release_with_runners() } } else { held.release() });
+    }
+
+    #[test]
+    fn a_handle_is_dropped_at_the_end() {
+        for _ in 0..8 {
+            let (runner, held, output) = made(|| String::from("result"));
+            let runs = thread::spawn(move || run_and_end(runner));
+            let_go(held, output);
+            runs.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_join_against_the_end() {
+        for _ in 0..8 {
+            let (runner, held, output) = made(|| String::from("result"));
+            let runs = thread::spawn(move || run_and_end(runner));
+            // SAFETY: the holder, and the type is right.
+            assert_eq!(unsafe { output.wait::<String>(&held) }.unwrap(), "result");
+            // SAFETY: taken.
+            drop(unsafe { held.release_with_runners() });
+            runs.join().unwrap();
+        }
+    }
+
+    /// A join that left its waiter and throws instead of parking.
+    #[test]
+    fn a_join_that_throws_at_the_end() {
+        for _ in 0..8 {
+            let (runner, held, output) = made(|| String::from("result"));
+            let runs = thread::spawn(move || run_and_end(runner));
+            let wait = Wait::begin();
+            // SAFETY: the holder.
+            let _ = unsafe { output.word(&held).leave(|| wait.waiter()) };
+            let_go(held, output);
+            runs.join().unwrap();
+        }
     }
 }

@@ -44,13 +44,22 @@ pub(crate) enum Start {
 /// The closure of a coroutine, and later its result. Like the record, it is shared by threads.
 pub(crate) trait Body: Send + Sync {
     /// Runs the closure on the coroutine's stack and keeps the result; never unwinds. Only the owner worker calls it, at most
-    /// once. What is left to the caller may be nothing, not even `self`.
-    fn run(&self, start: Start) -> Leftover;
+    /// once. What is left to the caller may be nothing, not even the body: hence a pointer, since a reference would have to be
+    /// good until this returns.
+    ///
+    /// # Safety
+    ///
+    /// The caller is that one, and has a count of the record.
+    unsafe fn run(this: *const Self, start: Start) -> Leftover;
 
     /// Instead of `run`, or of its end: the coroutine will never (again) run, and `join` is to say so. Drops the closure
     /// if it is still there, so it must not be called from a worker's loop. Only the owner calls it once it has ended, or
     /// whoever holds a record that no worker has. What is left is as for `run`.
-    fn lose(&self) -> Leftover;
+    ///
+    /// # Safety
+    ///
+    /// As for `run`.
+    unsafe fn lose(this: *const Self) -> Leftover;
 }
 
 /// What the runner of a body still has of the record once the body has finished.
@@ -312,16 +321,20 @@ unsafe fn body<'a, B: Body>(record: NonNull<Record>) -> &'a B {
 ///
 /// As [`body`].
 unsafe fn run<B: Body>(record: NonNull<Record>, start: Start) -> Leftover {
+    // SAFETY: the record is the first field of its whole (`repr(C)`).
+    let body = unsafe { &raw const (*record.cast::<Whole<B>>().as_ptr()).body };
     // SAFETY: the caller's word.
-    unsafe { body::<B>(record) }.run(start)
+    unsafe { B::run(body, start) }
 }
 
 /// # Safety
 ///
 /// As [`body`].
 unsafe fn lose<B: Body>(record: NonNull<Record>) -> Leftover {
+    // SAFETY: the record is the first field of its whole (`repr(C)`).
+    let body = unsafe { &raw const (*record.cast::<Whole<B>>().as_ptr()).body };
     // SAFETY: the caller's word.
-    unsafe { body::<B>(record) }.lose()
+    unsafe { B::lose(body) }
 }
 
 /// # Safety
@@ -420,13 +433,15 @@ mod tests {
     struct Counting(Arc<AtomicUsize>);
 
     impl Body for Counting {
-        fn run(&self, _start: Start) -> Leftover {
-            self.0.fetch_add(1, Ordering::Relaxed);
+        unsafe fn run(this: *const Self, _start: Start) -> Leftover {
+            // SAFETY: the test keeps it.
+            unsafe { &*this }.0.fetch_add(1, Ordering::Relaxed);
             Leftover::Count
         }
 
-        fn lose(&self) -> Leftover {
-            self.0.fetch_add(100, Ordering::Relaxed);
+        unsafe fn lose(this: *const Self) -> Leftover {
+            // SAFETY: the test keeps it.
+            unsafe { &*this }.0.fetch_add(100, Ordering::Relaxed);
             Leftover::Nothing
         }
     }
