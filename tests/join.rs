@@ -6,13 +6,13 @@ mod support;
 
 use dormouse::{Builder, run, spawn, spawn_local, thread};
 use std::cell::{Cell, RefCell};
-use std::panic::{catch_unwind, panic_any};
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
-use support::{OnDrop, bounded, eventually, is_cancelled};
+use support::{OnDrop, bounded, child, eventually, is_cancelled};
 
 #[test]
 fn it_waits_and_gives_the_result() {
@@ -293,4 +293,69 @@ fn a_panicking_join_in_a_catch_leaves_the_runtime_whole() {
             assert_eq!(spawn(|| 4).join().unwrap(), 4);
         });
     });
+}
+
+/// A result larger than what workers keep memory for, so that it is freed at once; counts its drops.
+struct Large(#[allow(dead_code)] [usize; 60], Arc<AtomicUsize>);
+
+impl Drop for Large {
+    fn drop(&mut self) {
+        self.1.fetch_add(1, SeqCst);
+    }
+}
+
+/// The handle is dropped or joined at about the moment of the end, on another thread: each result is dropped once, and
+/// nobody touches what the other has freed.
+#[test]
+fn at_the_very_end() {
+    const ROUNDS: usize = 20_000;
+    bounded(60, || {
+        let drops = Arc::new(AtomicUsize::new(0));
+        for round in 0..ROUNDS {
+            let theirs = Arc::clone(&drops);
+            let handle = spawn(move || Large([round; 60], theirs));
+            let other = (round % 3 == 0).then(|| handle.thread().clone());
+            (0..round * 7 % 900).for_each(|_| std::hint::spin_loop());
+            match round % 5 {
+                0 => drop(handle.join().unwrap()),
+                _ => drop(handle),
+            }
+            drop(other);
+        }
+        while drops.load(SeqCst) < ROUNDS {
+            std::thread::yield_now();
+        }
+        assert_eq!(drops.load(SeqCst), ROUNDS);
+    });
+}
+
+/// The joiner leaves its waiter and throws at once, since it may not park.
+#[test]
+fn a_join_that_throws_at_the_very_end() {
+    const ROUNDS: usize = 2_000;
+    let name = "a_join_that_throws_at_the_very_end";
+    let ended = child(name, 60, || {
+        std::panic::set_hook(Box::new(|_| {}));
+        let drops = Arc::new(AtomicUsize::new(0));
+        for round in 0..ROUNDS {
+            let (theirs, gate) = (Arc::clone(&drops), Arc::new(AtomicUsize::new(0)));
+            let opened = Arc::clone(&gate);
+            let handle = spawn(move || {
+                while opened.load(SeqCst) == 0 {
+                    thread::yield_now();
+                }
+                (0..round * 37 % 4000).for_each(|_| std::hint::spin_loop());
+                Large([round; 60], theirs)
+            });
+            let joiner = spawn(move || {
+                gate.store(1, SeqCst);
+                let _ = catch_unwind(AssertUnwindSafe(|| thread::no_park(|| handle.join().is_ok())));
+            });
+            joiner.join().unwrap();
+        }
+        while drops.load(SeqCst) < ROUNDS {
+            std::thread::yield_now();
+        }
+    });
+    ended.succeeded();
 }
