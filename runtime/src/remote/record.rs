@@ -265,7 +265,9 @@ unsafe fn release(record: NonNull<Record>, counts: u32) -> Option<Block> {
     // ORDERING: Acquire; pairs with the Release decrements of all other holders. The only holder need not count down.
     if references.load(Ordering::Acquire) != counts {
         // ORDERING: Release, so that all use of the record by this holder comes before its end.
-        if references.fetch_sub(counts, Ordering::Release) != counts {
+        let before = references.fetch_sub(counts, Ordering::Release);
+        debug_assert!(before >= counts, "a count was given up twice");
+        if before != counts {
             return None;
         }
         // ORDERING: Acquire; as the load above.

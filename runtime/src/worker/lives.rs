@@ -2,7 +2,8 @@
 //!
 //! Invariant 1: slots are added and removed by the loop, between two resumes, so no slot moves while a coroutine runs.
 //! Invariant 2: its record stays in the slot until it has ended, or until it is leaked and never runs again. From the end of
-//! its body on, while it returns, the record may be gone (`Leftover`), and nobody looks at it.
+//! its body on, while it returns, the record may be gone (`Leftover`), and nobody looks at it: no code of the user's runs there but a
+//! global allocator, which must not ask for the current coroutine.
 //! Invariant 3: only `resume` touches a slot's coroutine between its start and its end.
 
 #![allow(unsafe_code)]
@@ -106,16 +107,18 @@ impl Worker {
     #[inline(never)]
     fn end(&self, index: u32, left: Leftover) {
         let (coroutine, record) = self.slots.borrow_mut().remove(index);
+        let record = match left {
+            Leftover::Count => Some(record),
+            Leftover::Nothing => {
+                std::mem::forget(record);
+                None
+            }
+        };
         let stack = coroutine.into_stack();
         let size = stack.size();
         self.release(stack);
-        match left {
-            Leftover::Nothing => std::mem::forget(record),
-            Leftover::Count => {
-                if let Some(block) = record.release() {
-                    self.blocks.borrow_mut().keep(block);
-                }
-            }
+        if let Some(block) = record.and_then(RecordRef::release) {
+            self.blocks.borrow_mut().keep(block);
         }
         if !self.starved.borrow().is_empty() {
             self.feed_starved(size);
