@@ -191,7 +191,7 @@ fn a_reset_ends_reads_and_writes_without_a_signal() {
             (mid_write, ours.write(b"x").unwrap_err().kind(), ours.write_vectored(&[IoSlice::new(b"x")]).unwrap_err())
         });
         let peer = setting.client(move || {
-            (&theirs).read_exact(&mut [0; 100_000]).unwrap();
+            (&theirs).read_exact(&mut vec![0; 100_000]).unwrap();
             reset(theirs);
         });
         peer.join();

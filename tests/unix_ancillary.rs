@@ -445,7 +445,7 @@ fn sending_nothing_to_a_full_stream_does_not_wait() {
             assert_eq!((&ours).write(&[]).unwrap(), 0);
             assert_eq!(ours.send_vectored_with_ancillary(&[], &mut SocketAncillary::new(&mut [])).unwrap(), 0);
             theirs.set_nonblocking(true).unwrap();
-            while theirs.read(&mut [0; 65536]).is_ok() {}
+            while theirs.read(&mut vec![0; 65536]).is_ok() {}
             assert_eq!(holders(&gift), 1);
             ours.shutdown(Shutdown::Write).unwrap();
             assert_eq!(ours.send_fds(b"", &[gift.as_raw_fd()]).unwrap_err().kind(), ErrorKind::BrokenPipe);
