@@ -56,6 +56,8 @@ pub use dormouse_net as net;
 #[doc(inline)]
 pub use dormouse_net::os;
 #[doc(inline)]
+pub use dormouse_runtime::sync;
+#[doc(inline)]
 pub use dormouse_runtime::thread::{self, no_park};
 #[doc(inline)]
 pub use dormouse_runtime::{Builder, Cancelled, run, spawn, spawn_local};

@@ -41,6 +41,7 @@ const RUNTIME: &[&str] = &[
     "wait",
     "budget",
     "blocking",
+    "sync",
     "spawned",
     "runtime",
     "builder",

@@ -58,6 +58,7 @@ mod source;
 mod spawn_queue;
 mod spawned;
 mod stack;
+pub mod sync;
 mod sys;
 pub mod thread;
 mod timer;
