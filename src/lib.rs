@@ -42,12 +42,17 @@
 //! | `std::os::unix::net`, `std::os::linux::net` | [`dormouse::os::unix::net`](os::unix::net), [`dormouse::os::linux::net`](os::linux::net) |
 //! | `std::thread::{spawn, Builder, JoinHandle}` | [`thread::spawn`], [`thread::Builder`], [`thread::JoinHandle`] |
 //! | `std::thread::{current, Thread, ThreadId}` | [`thread::current`], [`thread::Thread`], [`thread::ThreadId`] |
+//! | `std::thread::{scope, Scope, ScopedJoinHandle}` | [`thread::scope`], [`thread::Scope`], [`thread::ScopedJoinHandle`] |
+//! | `std::thread_local!`, `std::thread::LocalKey` | [`thread_local!`], [`thread::LocalKey`]: of each coroutine its own |
+//! | `std::thread::{panicking, available_parallelism}` | [`thread::panicking`], [`thread::available_parallelism`] |
+//! | `std::sync::Barrier` | [`sync::Barrier`] |
 //! | `std::thread::{park, park_timeout}` | [`thread::park`], [`thread::park_timeout`] |
 //! | `std::thread::{sleep, sleep_until, yield_now}` | [`thread::sleep`], [`thread::sleep_until`], [`thread::yield_now`] |
 //! | nothing | [`run`], [`Builder`], [`spawn_local`], [`no_park`], [`Cancelled`], [`thread::stack_high_water`], [`net::lookup_host`], batches of datagrams, builders of TCP sockets |
+//! | nothing | [`sync::Semaphore`], [`sync::WaitGroup`], [`sync::Notify`] |
 //!
 //! All of these work on a plain OS thread, too, where they block it, except [`spawn_local`], which panics there.
-//! `std::sync`, `std::fs` and whatever else blocks without knowing of coroutines blocks the worker.
+//! The rest of `std::sync`, `std::fs` and whatever else blocks without knowing of coroutines blocks the worker.
 
 #![deny(unsafe_code)]
 
@@ -60,7 +65,7 @@ pub use dormouse_runtime::sync;
 #[doc(inline)]
 pub use dormouse_runtime::thread::{self, no_park};
 #[doc(inline)]
-pub use dormouse_runtime::{Builder, Cancelled, run, spawn, spawn_local};
+pub use dormouse_runtime::{Builder, Cancelled, run, spawn, spawn_local, thread_local};
 
 /// Tests every listing of the README.
 #[cfg(doctest)]

@@ -31,6 +31,7 @@ const RUNTIME: &[&str] = &[
     "slots",
     "trim",
     "overflow",
+    "locals",
     "worker",
     "os_thread",
     "current",
@@ -99,7 +100,7 @@ impl Source {
 }
 
 fn is_test_file(path: &str) -> bool {
-    path.ends_with("/tests.rs") || path.ends_with("/model_tests.rs")
+    ["/tests.rs", "/model_tests.rs", "/models.rs"].iter().any(|name| path.ends_with(name))
 }
 
 fn root() -> PathBuf {
@@ -270,7 +271,9 @@ fn corosensei_is_known_to_coroutine_and_stack() {
 
 #[test]
 fn there_is_one_room_with_thread_locals() {
-    let findings = outside(&["runtime/src/current.rs"], "says `thread_local!`", |line| says(line, "thread_local"));
+    // thread/local.rs declares the macro of that name.
+    let rooms = ["runtime/src/current.rs", "runtime/src/thread/local.rs"];
+    let findings = outside(&rooms, "says `thread_local!`", |line| says(line, "thread_local"));
     none("`thread_local!` belongs into current.rs", &findings);
 }
 

@@ -15,6 +15,11 @@
 //! | `JoinHandle::join`                                     | before and while parked; the handle is dropped |
 //! | socket operations that find nothing to do at once      | before and while parked; nothing was transferred |
 //! | `blocking::run`, `run_until`                           | before it hands over; while parked: a call not begun is never made |
+//! | `thread::scope`                                        | after its children have ended, if the cancel cut one short; see there |
+//! | `Barrier::wait`                                        | before and while parked; the arrival is taken back |
+//! | `Semaphore::acquire` and its kin                       | before and while parked; permits granted go to the next |
+//! | `WaitGroup::wait`, `wait_timeout`                      | before and while parked; the group is dropped |
+//! | `Notify::wait`, `wait_timeout`                         | before and while parked; a notification is handed on |
 //! | the yield of a coroutine whose I/O never has to wait   | before the operation that it precedes        |
 //!
 //! Not cancellation points: everything else, anything inside a Drop that runs during an unwind, the Drop of a closure that
@@ -74,6 +79,12 @@ impl std::error::Error for Cancelled {}
 /// What `join` gives for a coroutine that never ran, or never will again.
 pub(crate) fn payload() -> Box<dyn Any + Send> {
     Box::new(Cancelled { unwinds: 0 })
+}
+
+/// Whether `payload` is what was thrown into the calling coroutine.
+pub(crate) fn is_own(payload: &(dyn Any + Send)) -> bool {
+    let own = crate::current::with_coroutine(|worker| Some(worker?.with_running(|slot| slot.record.id)));
+    own.is_some() && payload.downcast_ref::<Cancelled>().map(|cancelled| cancelled.unwinds) == own
 }
 
 /// Unwinds the running coroutine. No panic hook runs: nothing went wrong.

@@ -15,6 +15,15 @@ use std::sync::Arc;
 
 thread_local! {
     static WORKER: Cell<*const Worker> = const { Cell::new(std::ptr::null()) };
+}
+
+// The threads of a model are one OS thread to std.
+#[cfg(dormouse_loom)]
+use loom::thread_local as own_of_each_thread;
+#[cfg(not(dormouse_loom))]
+use std::thread_local as own_of_each_thread;
+
+own_of_each_thread! {
     static OS_THREAD: Arc<OsThread> = Arc::new(OsThread::new());
 }
 

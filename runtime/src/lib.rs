@@ -18,6 +18,7 @@
 //! | `poller` | epoll in, (source, readiness) out |
 //! | `slot`, `slots` | a coroutine's state and its table of transitions; all of a worker's |
 //! | `trim`, `overflow` | parked stacks given back; overflows named |
+//! | `locals` | what one coroutine keeps in coroutine-local storage |
 //! | `worker`, `current` | the loop; who runs on this thread |
 //!
 //! | above it | |
@@ -39,6 +40,7 @@ mod coroutine;
 mod current;
 mod inbox;
 mod join_word;
+mod locals;
 mod lock;
 mod mail;
 mod once_arc;

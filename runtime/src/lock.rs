@@ -25,6 +25,13 @@ const CONTENDED: u32 = 2;
 struct Word(AtomicU32);
 
 impl Word {
+    #[cfg(not(dormouse_loom))]
+    const fn new() -> Word {
+        Word(AtomicU32::new(FREE))
+    }
+
+    /// What models are made of is not const.
+    #[cfg(dormouse_loom)]
     fn new() -> Word {
         Word(AtomicU32::new(FREE))
     }
@@ -71,7 +78,7 @@ pub(crate) struct Lock<T> {
 unsafe impl<T: Send> Sync for Lock<T> {}
 
 impl<T> Lock<T> {
-    pub(crate) fn new(value: T) -> Lock<T> {
+    pub(crate) const fn new(value: T) -> Lock<T> {
         Lock { inner: Inner::new(), value: UnsafeCell::new(value) }
     }
 
@@ -143,30 +150,38 @@ mod tests {
 mod models {
     use super::Word;
     use loom::sync::{Arc, Condvar, Mutex};
+    use std::cell::OnceCell;
 
     /// Stands in for the word in models of what uses a lock: one that sleeps instead of spinning keeps them small. The
     /// word has its own model below.
-    pub(super) struct Stand {
-        held: Mutex<bool>,
-        released: Condvar,
-    }
+    /// Made when it is first used, so that a lock is const here, too.
+    pub(super) struct Stand(OnceCell<(Mutex<bool>, Condvar)>);
+
+    // SAFETY: the threads of a model take turns on one OS thread, and making the two is no turn's end.
+    unsafe impl Sync for Stand {}
 
     impl Stand {
-        pub(super) fn new() -> Stand {
-            Stand { held: Mutex::new(false), released: Condvar::new() }
+        pub(super) const fn new() -> Stand {
+            Stand(OnceCell::new())
+        }
+
+        fn parts(&self) -> &(Mutex<bool>, Condvar) {
+            self.0.get_or_init(|| (Mutex::new(false), Condvar::new()))
         }
 
         pub(super) fn acquire(&self) {
-            let mut held = self.held.lock().unwrap();
+            let (held, released) = self.parts();
+            let mut held = held.lock().unwrap();
             while *held {
-                held = self.released.wait(held).unwrap();
+                held = released.wait(held).unwrap();
             }
             *held = true;
         }
 
         pub(super) fn release(&self) {
-            *self.held.lock().unwrap() = false;
-            self.released.notify_one();
+            let (held, released) = self.parts();
+            *held.lock().unwrap() = false;
+            released.notify_one();
         }
     }
 

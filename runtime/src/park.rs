@@ -3,9 +3,10 @@
 //! Owns the decision whether a park may throw. Below this file nothing blocks; above it nothing knows epoll or stacks.
 //!
 //! Invariant 1: every suspension of a coroutine passes `checked`, which refuses inside `no_park` and throws if a
-//! cancellation is due.
+//! cancellation is due; but a scope's join, which has passed it when the scope began and must not be left by an unwind.
 
 use crate::cancel::{self, Point};
+use crate::coroutine::CAN_UNWIND;
 use crate::current;
 use crate::os_thread::Parked;
 use crate::readiness::Interest;
@@ -45,16 +46,21 @@ fn checked(worker: &Worker, point: Point) -> (Shield, Unwinding) {
         refuse();
     }
     let unwinding = worker.unwinding();
-    let shield = match unwinding {
-        _ if shielded || point == Point::Shielded => Shield::Closed,
-        Unwinding::Yes => Shield::Closed,
-        Unwinding::Perhaps => Shield::Unsure,
-        Unwinding::No => Shield::Open,
-    };
+    let shield = shield(shielded || point == Point::Shielded, unwinding);
     if cancelled && shield == Shield::Open {
         throw_after_others(worker);
     }
     (shield, unwinding)
+}
+
+#[inline(always)]
+fn shield(shielded: bool, unwinding: Unwinding) -> Shield {
+    match unwinding {
+        _ if shielded => Shield::Closed,
+        Unwinding::Yes => Shield::Closed,
+        Unwinding::Perhaps => Shield::Unsure,
+        Unwinding::No => Shield::Open,
+    }
 }
 
 #[cold]
@@ -112,6 +118,31 @@ pub(crate) fn park_waiting(deadline: Option<Instant>, point: Point) -> Parked {
         }
         park(worker, Awaited::Wait, deadline, point)
     })
+}
+
+/// As [`park_waiting`], but a cancel is answered with `true` where that throws.
+pub(crate) fn park_waiting_or_cancelled() -> bool {
+    in_coroutine(|worker| {
+        if worker.with_running(|slot| slot.life.woken) {
+            return false;
+        }
+        let (cancelled, shielded) = worker.with_running(|slot| (slot.life.cancelled, slot.life.shielded));
+        let unwinding = worker.unwinding();
+        let shield = shield(shielded, unwinding);
+        cancelled && shield == Shield::Open || worker.park(Awaited::Wait, None, shield, unwinding) == Outcome::Cancelled
+    })
+}
+
+/// Throws into the calling coroutine, unless it is unwinding, if it was cancelled or if its runtime is ending: then it is about
+/// to be.
+pub(crate) fn throw_if_cancelled() {
+    in_coroutine(|worker| {
+        let (cancelled, shielded) = worker.with_running(|slot| (slot.life.cancelled, slot.life.shielded));
+        let due = (cancelled || CAN_UNWIND && worker.fleet.is_stopping()) && !shielded;
+        if due && worker.unwinding() == Unwinding::No {
+            cancel::throw();
+        }
+    });
 }
 
 /// Takes the user's token, parking until it is there or the deadline passed.

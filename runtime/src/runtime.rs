@@ -105,9 +105,9 @@ unsafe fn main_record<F: FnOnce() -> T, T>(
     main: F,
 ) -> (RecordRef, fn(&RecordRef) -> std::thread::Result<T>) {
     // SAFETY: the caller's word.
-    let record = unsafe { RecordRef::new_borrowing(origin, Spawned::new(main), |_| None) };
+    let record = unsafe { RecordRef::new_borrowing(origin, Spawned::new(main, ()), |_| None) };
     // SAFETY: called with this record only, whose body is of this type, and once, by the only holder.
-    (record, |record| unsafe { Output::of::<F, T>().wait(record) })
+    (record, |record| unsafe { Output::of::<F, T, ()>().wait(record) })
 }
 
 fn main_origin(settings: &Settings, spawned_at: &'static Location<'static>) -> io::Result<Origin> {

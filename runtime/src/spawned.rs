@@ -1,19 +1,23 @@
 //! A spawned closure, and later its result, between the coroutine and whoever joins it.
 //!
-//! Owns the stage (closure, nothing, result) and the join word. Does not know queues or workers.
+//! Owns the stage (closure, nothing, result), the join word, and the order of the end: the closure is done, then the values in
+//! coroutine-local storage are dropped, then the join is answered, then the audience is told. Does not know queues or workers.
 //!
 //! Invariant 1: until the join word says `Done`, only the owner worker touches the stage; from then on only the party whose
 //! the result is, as `join_word.rs` says.
 //! Invariant 2: the closure and the result are dropped by whom the user expects: the coroutine, or the holder of the
 //! handle; never by whoever happens to drop the last reference, which may be another thread. A forgotten handle leaks
 //! its result.
+//! Invariant 3: the audience is told of the end once nothing of the closure and its result is left with the coroutine, nor
+//! ever will be; never of one that is leaked, whose frames are still there to be borrowed from.
 
 #![allow(unsafe_code)]
 
 use crate::cancel::{self, Point};
+use crate::current;
 use crate::join_word::{Finished, JoinWord};
 use crate::park;
-use crate::remote::{Body, Leftover, RecordRef, Start};
+use crate::remote::{Body, Leftover, Record, RecordRef, Start};
 use crate::waiter::{Wait, Waiter};
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -32,24 +36,56 @@ enum Stage<F, T> {
     Result(thread::Result<T>),
 }
 
+/// Who is told of a coroutine's end, beside whoever joins it. Nobody, mostly.
+pub(crate) trait Audience: Send + Sync {
+    /// It is about to be queued.
+    fn begins(&self, record: &RecordRef);
+
+    /// It failed so; said before anybody can take the payload.
+    fn failed(&self, payload: &(dyn Any + Send));
+
+    /// It has ended (invariant 3).
+    fn ended(&self);
+}
+
+impl Audience for () {
+    fn begins(&self, _record: &RecordRef) {}
+
+    fn failed(&self, _payload: &(dyn Any + Send)) {}
+
+    fn ended(&self) {}
+}
+
 /// The body of a coroutine.
-pub(crate) struct Spawned<F, T> {
+pub(crate) struct Spawned<F, T, A = ()> {
     /// See invariants 1 and 2.
     stage: UnsafeCell<ManuallyDrop<Stage<F, T>>>,
     /// Whose the stage is, and who waits.
     join: JoinWord<Waiter>,
+    /// See invariant 3. Taken out by the runner at the end, when the body may go.
+    audience: ManuallyDrop<A>,
 }
 
 // SAFETY: invariant 1 lets one thread at a time touch the stage, and invariant 2 lets it be the one that may: a `Send`
 // closure and result go between threads; others are made for `spawn_local` and `run`, whose handles do not leave the
 // owner's thread.
-unsafe impl<F, T> Send for Spawned<F, T> {}
+unsafe impl<F, T, A: Audience> Send for Spawned<F, T, A> {}
 // SAFETY: as above.
-unsafe impl<F, T> Sync for Spawned<F, T> {}
+unsafe impl<F, T, A: Audience> Sync for Spawned<F, T, A> {}
 
-impl<F: FnOnce() -> T, T> Spawned<F, T> {
-    pub(crate) fn new(closure: F) -> Spawned<F, T> {
-        Spawned { stage: UnsafeCell::new(ManuallyDrop::new(Stage::Closure(closure))), join: JoinWord::new() }
+impl<F: FnOnce() -> T, T, A: Audience> Spawned<F, T, A> {
+    pub(crate) fn new(closure: F, audience: A) -> Spawned<F, T, A> {
+        Spawned {
+            stage: UnsafeCell::new(ManuallyDrop::new(Stage::Closure(closure))),
+            join: JoinWord::new(),
+            audience: ManuallyDrop::new(audience),
+        }
+    }
+
+    /// Spawner only, before the record is queued.
+    #[inline]
+    pub(crate) fn begins(&self, record: &RecordRef) {
+        self.audience.begins(record);
     }
 
     /// Takes what is in the stage.
@@ -63,19 +99,25 @@ impl<F: FnOnce() -> T, T> Spawned<F, T> {
         std::mem::replace(&mut **stage, Stage::Empty)
     }
 
-    /// Leaves the result for whoever joins, or drops it here if nobody can. If it is left, `this` may be gone on return.
+    /// Leaves the result for whoever joins, or drops it here if nobody can, and gives the audience. If the result is left, `this`
+    /// may be gone on return.
     ///
     /// # Safety
     ///
     /// As for [`Body::run`].
-    unsafe fn finish(this: *const Self, result: thread::Result<T>) -> Leftover {
+    unsafe fn finish(this: *const Self, result: thread::Result<T>) -> (Leftover, A) {
+        // SAFETY: alive, by the caller's word; only the runner uses the audience, and takes it here, once.
+        let audience = unsafe { std::ptr::read(&raw const *(*this).audience) };
+        if let Err(payload) = &result {
+            audience.failed(&**payload);
+        }
         // SAFETY: invariant 1; the join word does not say `DONE` yet.
         let stage = unsafe { &mut *(*this).stage.get() };
         **stage = Stage::Result(result);
         // SAFETY: alive as above.
         let join = unsafe { &raw const (*this).join };
         // SAFETY: the caller is the runner.
-        match unsafe { JoinWord::finish(join) } {
+        let left = match unsafe { JoinWord::finish(join) } {
             Finished::Held => Leftover::Nothing,
             Finished::Awaited(waiter) => {
                 waiter.wake();
@@ -86,7 +128,8 @@ impl<F: FnOnce() -> T, T> Spawned<F, T> {
                 drop_result(unsafe { (*this).take() });
                 Leftover::Count
             }
-        }
+        };
+        (left, audience)
     }
 }
 
@@ -103,8 +146,38 @@ fn drop_result<F, T>(result: Stage<F, T>) {
     }
 }
 
-impl<F: FnOnce() -> T, T> Body for Spawned<F, T> {
-    unsafe fn run(this: *const Self, start: Start) -> Leftover {
+#[inline]
+fn drop_used_locals(record: &Record) {
+    if record.locals() != 0 {
+        drop_locals();
+    }
+}
+
+/// Drops what the running coroutine has in coroutine-local storage, the last made first; values made meanwhile, too. As in
+/// std, a panic in such a Drop has nowhere to go.
+#[cold]
+fn drop_locals() {
+    if park::shielded(|| catch_unwind(drop_each_local)).is_err() {
+        eprintln!("dormouse: a thread local panicked on drop, aborting");
+        std::process::abort();
+    }
+}
+
+fn drop_each_local() {
+    while let Some(doomed) = current::with_coroutine(|worker| worker?.doom_local()) {
+        // SAFETY: references last for a `with` at most. Those of the closure are over, and so are those of other values' Drops.
+        unsafe { doomed.drop() };
+    }
+    current::with_coroutine(|worker| {
+        if let Some(worker) = worker {
+            // SAFETY: as above.
+            unsafe { worker.free_locals() };
+        }
+    });
+}
+
+impl<F: FnOnce() -> T, T, A: Audience> Body for Spawned<F, T, A> {
+    unsafe fn run(this: *const Self, record: NonNull<Record>, start: Start) -> Leftover {
         // SAFETY: invariant 1; the owner calls this, once, before the coroutine has finished.
         let Stage::Closure(closure) = (unsafe { (*this).take() }) else {
             return Leftover::Count;
@@ -114,16 +187,32 @@ impl<F: FnOnce() -> T, T> Body for Spawned<F, T> {
             Start::Drop => Err(drop_closure(closure).unwrap_or_else(cancel::payload)),
             Start::Refuse(error) => Err(drop_closure(closure).unwrap_or_else(|| Box::new(error))),
         };
+        // SAFETY: alive, by the caller's word.
+        drop_used_locals(unsafe { record.as_ref() });
         // SAFETY: the caller's word.
-        unsafe { Self::finish(this, result) }
+        let (left, audience) = unsafe { Self::finish(this, result) };
+        if left == Leftover::Count {
+            // Those that the Drop of a result used that nobody joins: it finds no old ones.
+            // SAFETY: alive by that count.
+            drop_used_locals(unsafe { record.as_ref() });
+        }
+        audience.ended();
+        left
     }
 
     unsafe fn lose(this: *const Self) -> Leftover {
         // SAFETY: invariant 1; the coroutine has not finished and will not run, so its place is the caller's.
         let stage = unsafe { (*this).take() };
+        let started = matches!(stage, Stage::Empty);
         let lost = Err(drop_closure(stage).unwrap_or_else(cancel::payload));
         // SAFETY: the caller's word.
-        unsafe { Self::finish(this, lost) }
+        let (left, audience) = unsafe { Self::finish(this, lost) };
+        if started {
+            std::mem::forget(audience);
+        } else {
+            audience.ended();
+        }
+        left
     }
 }
 
@@ -140,17 +229,17 @@ pub(crate) struct Output {
 
 impl Output {
     /// For records made with such a closure.
-    pub(crate) fn of<F: FnOnce() -> T, T>() -> &'static Output {
+    pub(crate) fn of<F: FnOnce() -> T, T, A: Audience>() -> &'static Output {
         const {
             &Output {
                 // SAFETY: the word of whoever calls the methods below, for all three.
-                word: |record| NonNull::from(&unsafe { record.body::<Spawned<F, T>>() }.join),
+                word: |record| NonNull::from(&unsafe { record.body::<Spawned<F, T, A>>() }.join),
                 // SAFETY: as above.
                 take: |record, result| unsafe {
-                    result.cast::<thread::Result<T>>().write(record.body::<Spawned<F, T>>().take_result())
+                    result.cast::<thread::Result<T>>().write(record.body::<Spawned<F, T, A>>().take_result())
                 },
                 // SAFETY: as above.
-                detach: |record| unsafe { record.body::<Spawned<F, T>>() }.detach(),
+                detach: |record| unsafe { record.body::<Spawned<F, T, A>>() }.detach(),
             }
         }
     }
@@ -222,7 +311,7 @@ unsafe fn await_end(word: &JoinWord<Waiter>) {
     }
 }
 
-impl<F: FnOnce() -> T, T> Spawned<F, T> {
+impl<F: FnOnce() -> T, T, A: Audience> Spawned<F, T, A> {
     /// Takes the result.
     ///
     /// # Safety
@@ -261,8 +350,8 @@ mod tests {
 
     /// A record as the runner and as the holder have it.
     fn made<F: FnOnce() -> T + 'static, T: 'static>(f: F) -> (RecordRef, RecordRef, &'static Output) {
-        let (runner, held) = RecordRef::new(origin(), Spawned::new(f), |_| None).double();
-        (runner, held, Output::of::<F, T>())
+        let (runner, held) = RecordRef::new(origin(), Spawned::new(f, ()), |_| None).double();
+        (runner, held, Output::of::<F, T, ()>())
     }
 
     /// What `Worker::end` does.

@@ -96,6 +96,17 @@ impl Wait {
             Party::Thread { thread, ticket } => thread.park_waiting(*ticket, deadline),
         }
     }
+
+    /// As [`Wait::park`] without a deadline, but never unwinds: `true` if a cancel ended it, or would have prevented it.
+    pub(crate) fn park_or_cancelled(&self) -> bool {
+        match &self.party {
+            Party::Coroutine { .. } => park::park_waiting_or_cancelled(),
+            Party::Thread { thread, ticket } => {
+                thread.park_waiting(*ticket, None);
+                false
+            }
+        }
+    }
 }
 
 impl Waiter {

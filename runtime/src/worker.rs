@@ -13,8 +13,10 @@
 mod events;
 mod lives;
 mod stop;
+mod storage;
 mod suspension;
 
+use crate::locals::Locals;
 use crate::mail::Ticket;
 use crate::pace::Pace;
 use crate::poller::Poller;
@@ -28,6 +30,7 @@ use crate::stack::{Stack, StackSettings, Stacks};
 use crate::sys::clock::Clock;
 use crate::timer::Wheel;
 use crate::trim::Trim;
+use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
@@ -102,6 +105,8 @@ pub(crate) struct Worker {
     blind_turns: Cell<u32>,
     /// Which parked stacks are to be trimmed.
     trim: RefCell<Trim>,
+    /// The coroutine-local storage of those that use any, each named by its record. What is left at the end is leaked.
+    locals: RefCell<Slab<Locals>>,
     /// When the poller is looked at.
     pace: Pace,
     /// Messages being read; kept for its buffer.
@@ -144,6 +149,7 @@ impl Worker {
             stacks: RefCell::new(stacks),
             spawns: SpawnQueue::new(),
             trim: RefCell::default(),
+            locals: RefCell::default(),
             pace: Pace::new(),
             messages: RefCell::default(),
             blocks: RefCell::default(),

@@ -50,7 +50,7 @@ pub(crate) trait Body: Send + Sync {
     /// # Safety
     ///
     /// The caller is that one, and has a count of the record.
-    unsafe fn run(this: *const Self, start: Start) -> Leftover;
+    unsafe fn run(this: *const Self, record: NonNull<Record>, start: Start) -> Leftover;
 
     /// Instead of `run`, or of its end: the coroutine will never (again) run, and `join` is to say so. Drops the closure
     /// if it is still there, so it must not be called from a worker's loop. Only the owner calls it once it has ended, or
@@ -93,6 +93,8 @@ pub(crate) struct Record {
     mail: Mail,
     /// The owner worker's number, once it is certain; 0 before.
     home: AtomicU32,
+    /// What names its coroutine-local storage on the owner worker; 0 if it has none. Owner only.
+    locals: AtomicU32,
     /// Invariant 2.
     table: &'static Table,
     /// Unique in the process.
@@ -137,7 +139,7 @@ pub(crate) struct Origin {
 
 impl RecordRef {
     /// A new record, in memory that `kept` has if it fits.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn new<B: Body + 'static>(
         origin: Origin,
         body: B,
@@ -147,7 +149,7 @@ impl RecordRef {
         unsafe { RecordRef::new_borrowing(origin, body, kept) }
     }
 
-    /// As [`RecordRef::new`], for a body that borrows.
+    /// A new record, in memory that `kept` has if it fits. Its body may borrow.
     ///
     /// # Safety
     ///
@@ -166,6 +168,7 @@ impl RecordRef {
             slot: AtomicU32::new(UNSTARTED),
             mail: Mail::new(),
             home: AtomicU32::new(0),
+            locals: AtomicU32::new(0),
             table,
             id: origin.id,
             spawned_at: origin.spawned_at,
@@ -326,7 +329,7 @@ unsafe fn run<B: Body>(record: NonNull<Record>, start: Start) -> Leftover {
     // SAFETY: the record is the first field of its whole (`repr(C)`).
     let body = unsafe { &raw const (*record.cast::<Whole<B>>().as_ptr()).body };
     // SAFETY: the caller's word.
-    unsafe { B::run(body, start) }
+    unsafe { B::run(body, record, start) }
 }
 
 /// # Safety
@@ -398,6 +401,19 @@ impl Record {
         WorkerId::from_number(self.home.load(Ordering::Relaxed))
     }
 
+    /// Owner only: what names its coroutine-local storage; 0 if it has none.
+    #[inline]
+    pub(crate) fn locals(&self) -> u32 {
+        // ORDERING: Relaxed; written and read by the owner alone.
+        self.locals.load(Ordering::Relaxed)
+    }
+
+    /// Owner only: as [`Record::locals`] will say.
+    pub(crate) fn set_locals(&self, name: u32) {
+        // ORDERING: Relaxed; as above.
+        self.locals.store(name, Ordering::Relaxed);
+    }
+
     /// The mail word, for posting. Whoever is told to push sends the record to its home.
     pub(crate) fn mail(&self) -> &Mail {
         &self.mail
@@ -435,7 +451,7 @@ mod tests {
     struct Counting(Arc<AtomicUsize>);
 
     impl Body for Counting {
-        unsafe fn run(this: *const Self, _start: Start) -> Leftover {
+        unsafe fn run(this: *const Self, _record: NonNull<Record>, _start: Start) -> Leftover {
             // SAFETY: the test keeps it.
             unsafe { &*this }.0.fetch_add(1, Ordering::Relaxed);
             Leftover::Count

@@ -4,7 +4,7 @@
 
 use super::{JoinHandle, LocalJoinHandle};
 use crate::remote::{Origin, RecordRef};
-use crate::spawned::{Output, Spawned};
+use crate::spawned::{Audience, Output, Spawned};
 use crate::worker::Worker;
 use crate::{current, remote, runtime, stack};
 use std::io;
@@ -66,7 +66,68 @@ impl Builder {
         T: Send + 'static,
     {
         let spawned_at = Location::caller();
-        current::with_coroutine(|worker| place(worker, self.origin(worker, spawned_at)?, f))
+        // SAFETY: neither borrows anything.
+        unsafe { self.spawn_before(|| (), spawned_at, f) }
+    }
+
+    /// As [`Builder::spawn`], for closures and results that borrow.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Builder::spawn`].
+    ///
+    /// # Safety
+    ///
+    /// What they borrow outlives the coroutine. One that does not end within the grace of a shutdown is leaked, and its join
+    /// answers all the same: whatever it lent to others of what it borrows, they may still use.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dormouse_runtime::{run, thread};
+    ///
+    /// run(|| {
+    ///     let text = String::from("lent");
+    ///     // SAFETY: joined before `text` ends; neither parks, so nothing unwinds this in between.
+    ///     let length = unsafe { thread::Builder::new().spawn_unchecked(|| text.len()) }.unwrap();
+    ///     assert_eq!(length.join().unwrap(), 4);
+    /// });
+    /// ```
+    #[track_caller]
+    pub unsafe fn spawn_unchecked<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send,
+        T: Send,
+    {
+        // SAFETY: the caller's word.
+        unsafe { self.spawn_before(|| (), Location::caller(), f) }
+    }
+
+    /// Starts a coroutine of whose end `audience` is told, which is asked for once nothing is wrong with the rest.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Builder::spawn`]; the audience, if there is one then, was told of the end already.
+    ///
+    /// # Safety
+    ///
+    /// What the closure and its result borrow outlives that end.
+    pub(super) unsafe fn spawn_before<F, T, A>(
+        self,
+        audience: impl FnOnce() -> A,
+        spawned_at: &'static Location<'static>,
+        f: F,
+    ) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send,
+        T: Send,
+        A: Audience,
+    {
+        current::with_coroutine(|worker| {
+            let origin = self.origin(worker, spawned_at)?;
+            // SAFETY: the caller's word.
+            unsafe { place(worker, origin, f, audience()) }
+        })
     }
 
     /// Starts the coroutine on this worker, as [`spawn_local`](super::spawn_local).
@@ -90,7 +151,8 @@ impl Builder {
             let worker = worker.expect("spawn_local was called outside a coroutine");
             runtime::may_spawn(worker)?;
             let boxed: Box<dyn FnOnce() -> T> = Box::new(f);
-            let (record, handle) = make(Some(worker), origin, boxed);
+            // SAFETY: neither borrows anything.
+            let (record, handle) = unsafe { make(Some(worker), origin, boxed, ()) };
             worker.spawn_local(record);
             Ok(LocalJoinHandle::new(handle))
         })
@@ -118,21 +180,28 @@ where
 {
     current::with_coroutine(|worker| {
         let origin = Origin { id: fresh_id(worker), name: None, stack_size: 0, spawned_at };
-        place(worker, origin, f)
+        // SAFETY: neither borrows anything.
+        unsafe { place(worker, origin, f, ()) }
     })
 }
 
+/// # Safety
+///
+/// As [`Builder::spawn_before`].
 #[inline]
-fn place<F, T>(worker: Option<&Worker>, origin: Origin, f: F) -> io::Result<JoinHandle<T>>
+unsafe fn place<F, T, A>(worker: Option<&Worker>, origin: Origin, f: F, audience: A) -> io::Result<JoinHandle<T>>
 where
-    F: FnOnce() -> T + Send + 'static,
-    T: Send + 'static,
+    F: FnOnce() -> T + Send,
+    T: Send,
+    A: Audience,
 {
     if size_of::<F>() > LARGEST_MOVED {
-        let boxed: Box<dyn FnOnce() -> T + Send> = Box::new(f);
-        queue(worker, make(worker, origin, boxed))
+        let boxed: Box<dyn FnOnce() -> T + Send + '_> = Box::new(f);
+        // SAFETY: the caller's word.
+        queue(worker, unsafe { make(worker, origin, boxed, audience) })
     } else {
-        queue(worker, make(worker, origin, f))
+        // SAFETY: the caller's word.
+        queue(worker, unsafe { make(worker, origin, f, audience) })
     }
 }
 
@@ -143,14 +212,21 @@ fn queue<T>(worker: Option<&Worker>, (record, handle): (RecordRef, JoinHandle<T>
 }
 
 /// A record and the handle to it.
+///
+/// # Safety
+///
+/// As [`Builder::spawn_before`].
 #[inline]
-fn make<F, T>(worker: Option<&Worker>, origin: Origin, f: F) -> (RecordRef, JoinHandle<T>)
+unsafe fn make<F, T, A>(worker: Option<&Worker>, origin: Origin, f: F, audience: A) -> (RecordRef, JoinHandle<T>)
 where
-    F: FnOnce() -> T + 'static,
-    T: 'static,
+    F: FnOnce() -> T,
+    A: Audience,
 {
-    let (queued, held) =
-        RecordRef::new(origin, Spawned::new(f), |layout| worker?.blocks.borrow_mut().take(layout)).double();
-    // SAFETY: the body is of this type, and there is no other handle.
-    (queued, unsafe { JoinHandle::new(held, Output::of::<F, T>()) })
+    let (body, kept) = (Spawned::new(f, audience), |layout| worker?.blocks.borrow_mut().take(layout));
+    // SAFETY: what is left of the body after the end needs no borrow: an empty stage, or a result that nobody will take or drop.
+    let (queued, held) = unsafe { RecordRef::new_borrowing(origin, body, kept) }.double();
+    // SAFETY: the body is of this type.
+    unsafe { queued.body::<Spawned<F, T, A>>() }.begins(&queued);
+    // SAFETY: as above, and there is no other handle.
+    (queued, unsafe { JoinHandle::new(held, Output::of::<F, T, A>()) })
 }

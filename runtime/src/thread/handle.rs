@@ -107,6 +107,7 @@ impl Thread {
     }
 
     /// The identity.
+    #[must_use]
     pub fn id(&self) -> ThreadId {
         match &self.who {
             Who::Os(thread) => ThreadId::new(thread.id),
@@ -115,6 +116,7 @@ impl Thread {
     }
 
     /// The name, if it was given one.
+    #[must_use]
     pub fn name(&self) -> Option<&str> {
         match &self.who {
             Who::Os(thread) => thread.name.as_deref(),
@@ -131,7 +133,7 @@ fn unpark_coroutine(record: &RecordRef) {
     });
 }
 
-fn cancel_coroutine(record: &RecordRef) {
+pub(super) fn cancel_coroutine(record: &RecordRef) {
     current::with_worker(|worker| match worker {
         Some(worker) if record.started_on(worker.remote.id) => worker.deliver(record, Event::Cancel),
         _ if record.mail().post_cancel() => current::push_mail(record),

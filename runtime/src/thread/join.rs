@@ -96,6 +96,7 @@ impl<T> JoinHandle<T> {
     }
 
     /// The coroutine itself, to unpark it or to read its name.
+    #[must_use]
     pub fn thread(&self) -> &Thread {
         &self.thread
     }

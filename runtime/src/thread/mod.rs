@@ -4,14 +4,27 @@
 //! Only [`spawn_local`] and [`no_park`] need a coroutine.
 
 mod builder;
+mod children;
 mod handle;
 mod join;
+mod local;
+mod scope;
 
 pub use builder::Builder;
 pub use handle::{Thread, ThreadId};
 pub use join::{JoinHandle, LocalJoinHandle};
+pub use local::{AccessError, LocalKey};
+pub use scope::{Scope, ScopedJoinHandle, scope};
+pub use std::thread::{Result, available_parallelism};
+
+/// What `thread_local!` is made of. No part of the public surface.
+#[doc(hidden)]
+pub mod local_impl {
+    pub use super::local::Place;
+}
 
 use crate::sys::clock;
+use crate::worker::Unwinding;
 use crate::{current, park as parking};
 use std::panic::Location;
 use std::time::{Duration, Instant};
@@ -122,6 +135,20 @@ fn park_deadline(deadline: Option<Instant>) {
     });
 }
 
+/// As [`park_timeout`], in milliseconds.
+///
+/// # Blocking
+///
+/// As [`park`].
+///
+/// # Panics
+///
+/// Panics inside [`no_park`].
+#[deprecated(since = "0.1.0", note = "replaced by `dormouse::thread::park_timeout`, as std's is by its own")]
+pub fn park_timeout_ms(ms: u32) {
+    park_timeout(Duration::from_millis(u64::from(ms)));
+}
+
 /// Blocks for at least `duration`, in nanoseconds as fine as the kernel's timers are.
 ///
 /// # Blocking
@@ -133,6 +160,20 @@ fn park_deadline(deadline: Option<Instant>) {
 /// Panics inside [`no_park`].
 pub fn sleep(duration: Duration) {
     sleep_deadline(clock::deadline(duration));
+}
+
+/// As [`sleep`], in milliseconds.
+///
+/// # Blocking
+///
+/// As [`sleep`].
+///
+/// # Panics
+///
+/// Panics inside [`no_park`].
+#[deprecated(since = "0.1.0", note = "replaced by `dormouse::thread::sleep`, as std's is by its own")]
+pub fn sleep_ms(ms: u32) {
+    sleep(Duration::from_millis(u64::from(ms)));
 }
 
 /// Blocks until `deadline`, never less.
@@ -173,6 +214,27 @@ pub fn yield_now() {
         Some(worker) => parking::yield_now(worker),
         None => std::thread::yield_now(),
     });
+}
+
+/// Whether the calling coroutine, or plain thread, unwinds, by a panic or by a cancel.
+///
+/// std's own answers for the whole OS thread: also while another coroutine of the worker is suspended in a Drop of its
+/// unwind. This one then answers for the caller as far as can be known: `true` if it was cancelled, and `false`
+/// of a panic, since std does not say whose that is.
+///
+/// # Examples
+///
+/// ```
+/// use dormouse_runtime::{run, thread};
+///
+/// run(|| assert!(!thread::panicking()));
+/// ```
+#[must_use]
+pub fn panicking() -> bool {
+    current::with_coroutine(|worker| match worker {
+        Some(worker) => worker.unwinding() == Unwinding::Yes,
+        None => std::thread::panicking(),
+    })
 }
 
 /// Calls `f`, inside which a park is a panic: for code that must not be interleaved with other coroutines of its thread.

@@ -1,0 +1,293 @@
+//! Coroutines that borrow: a scope outlives all it has spawned, in every way in which it can end.
+//!
+//! Invariant 1: `scope` returns or unwinds only after `Children::wait`; it is refused where that could not wait.
+
+#![allow(unsafe_code)]
+
+use super::children::{Children, Verdict};
+use super::{Builder, JoinHandle, Thread};
+use crate::cancel::{self, Point};
+use crate::{current, park};
+use std::io;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+/// A scope to spawn coroutines in that borrow. See [`scope`].
+pub struct Scope<'scope, 'env: 'scope> {
+    /// What the coroutines have in common.
+    children: Arc<Children>,
+    /// Whose scope it is.
+    main: Thread,
+    /// Neither longer nor shorter than it is: a longer one could be left early, in a shorter one a borrow could end.
+    scope: PhantomData<&'scope mut &'scope ()>,
+    /// As above.
+    env: PhantomData<&'env mut &'env ()>,
+}
+
+/// The owned right to wait for a coroutine of a scope. Dropped, it leaves the waiting to the scope.
+pub struct ScopedJoinHandle<'scope, T> {
+    /// The coroutine.
+    handle: JoinHandle<T>,
+    /// Who counts what was not taken.
+    children: Arc<Children>,
+    /// No longer than the scope.
+    scope: PhantomData<&'scope ()>,
+}
+
+/// Calls `f` with a scope, in which coroutines can be spawned that borrow from outside of it, and waits for all of them.
+///
+/// It waits however it ends: when `f` returns, and when `f` or a coroutine panics. From a plain thread, the coroutines run on
+/// the default runtime's background workers; from a coroutine, on the workers of its runtime, as those of
+/// [`spawn`](super::spawn).
+///
+/// # Panics
+///
+/// Panics where `f` does, and with the message "a scoped thread panicked" if a coroutine panicked, or could not be started
+/// for want of a stack, and nobody joined it. Panics inside [`no_park`](super::no_park) before it calls `f`, whatever that
+/// would spawn.
+///
+/// # Cancellation
+///
+/// The wait for the coroutines is not left before they have ended. A scope whose coroutine is cancelled while it waits, or
+/// in `f`, cancels all that it has spawned, and waits on. Afterwards it unwinds if the cancel has cut one short that nobody
+/// joined: what it was to do is not done. If all of them came to their ends, the scope returns, and the next cancellation
+/// point unwinds.
+///
+/// A coroutine that was cancelled for itself, by [`ScopedJoinHandle::cancel`], has not panicked: the scope returns.
+///
+/// One that does not end within the grace of a shutdown is leaked, and with it the scope it borrows from, which never ends.
+///
+/// # Blocking
+///
+/// Parks a coroutine until all have ended; blocks a plain thread.
+///
+/// # Examples
+///
+/// ```
+/// use dormouse_runtime::{run, thread};
+///
+/// let mut words = vec!["one", "two"];
+/// let mut count = 0;
+/// run(|| {
+///     thread::scope(|s| {
+///         s.spawn(|| words.push("three"));
+///         s.spawn(|| count += 1);
+///     });
+///     words.push("four");
+/// });
+/// assert_eq!((words.len(), count), (4, 1));
+/// ```
+///
+/// What is borrowed must live longer than the scope:
+///
+/// ```compile_fail,E0597
+/// use dormouse_runtime::thread;
+///
+/// thread::scope(|s| {
+///     let inside = String::from("ends with the closure");
+///     s.spawn(|| println!("{inside}"));
+/// });
+/// ```
+///
+/// ```compile_fail,E0505
+/// use dormouse_runtime::thread;
+///
+/// let text = String::from("lent");
+/// thread::scope(|s| {
+///     s.spawn(|| println!("{text}"));
+///     drop(text);
+/// });
+/// ```
+///
+/// One coroutine at a time may change it:
+///
+/// ```compile_fail,E0499
+/// use dormouse_runtime::thread;
+///
+/// let mut count = 0;
+/// thread::scope(|s| {
+///     s.spawn(|| count += 1);
+///     s.spawn(|| count += 1);
+/// });
+/// ```
+///
+/// What is not `Send` does not go to another worker:
+///
+/// ```compile_fail,E0277
+/// use dormouse_runtime::thread;
+/// use std::rc::Rc;
+///
+/// let shared = Rc::new(0);
+/// thread::scope(|s| {
+///     s.spawn(|| println!("{shared}"));
+/// });
+/// ```
+///
+/// Neither the scope nor a handle can be taken out of it:
+///
+/// ```compile_fail
+/// use dormouse_runtime::thread;
+///
+/// let mut outside = None;
+/// thread::scope(|s| outside = Some(s.spawn(|| 1)));
+/// ```
+///
+/// ```compile_fail
+/// use dormouse_runtime::thread;
+///
+/// let scope = thread::scope(|s| s);
+/// ```
+#[track_caller]
+pub fn scope<'env, F, T>(f: F) -> T
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+{
+    current::with_coroutine(|worker| {
+        if worker.is_some() {
+            park::check(Point::Shielded);
+        }
+    });
+    let scope =
+        Scope { children: Arc::new(Children::new()), main: super::current(), scope: PhantomData, env: PhantomData };
+    let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
+    scope.children.wait(result.as_ref().is_err_and(|payload| cancel::is_own(&**payload)));
+    match (result, scope.children.verdict()) {
+        (Err(payload), _) => resume_unwind(payload),
+        (Ok(_), Verdict::Panicked) => panic!("a scoped thread panicked"),
+        (Ok(value), Verdict::Cut) => {
+            unwind_if_cancelled();
+            value
+        }
+        (Ok(value), Verdict::Complete) => value,
+    }
+}
+
+/// Goes on with the cancel that has cut a child short.
+#[cold]
+fn unwind_if_cancelled() {
+    let in_coroutine = current::with_coroutine(|worker| worker.is_some());
+    if in_coroutine {
+        park::throw_if_cancelled();
+    }
+}
+
+impl<'scope, 'env> Scope<'scope, 'env> {
+    /// Starts a coroutine in the scope.
+    ///
+    /// The coroutine may spawn others in the same scope, for which it is given a reference to it.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the runtime is shutting down or, from a plain thread, cannot start; [`Builder::spawn_scoped`] answers an
+    /// error.
+    ///
+    /// # Blocking
+    ///
+    /// Never.
+    #[track_caller]
+    pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        Builder::new().spawn_scoped(self, f).expect("failed to spawn a coroutine")
+    }
+}
+
+impl Builder {
+    /// Starts the coroutine in a scope, as [`Scope::spawn`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Builder::spawn`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dormouse_runtime::{run, thread};
+    ///
+    /// run(|| {
+    ///     let lent = String::from("borrowed");
+    ///     thread::scope(|s| {
+    ///         let named = thread::Builder::new().name("reader".into());
+    ///         let reader = named.spawn_scoped(s, || lent.len()).unwrap();
+    ///         assert_eq!(reader.thread().name(), Some("reader"));
+    ///         assert_eq!(reader.join().unwrap(), 8);
+    ///     });
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn spawn_scoped<'scope, 'env, F, T>(
+        self,
+        scope: &'scope Scope<'scope, 'env>,
+        f: F,
+    ) -> io::Result<ScopedJoinHandle<'scope, T>>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        let children = Arc::clone(&scope.children);
+        // SAFETY: invariant 1: the scope waits for the end that its member is told of, and what is borrowed outlives `'scope`.
+        let handle = unsafe { self.spawn_before(|| children.admit(), Location::caller(), f) }?;
+        if children.is_cancelled() {
+            handle.cancel();
+        }
+        Ok(ScopedJoinHandle { handle, children, scope: PhantomData })
+    }
+}
+
+impl<'scope, T> ScopedJoinHandle<'scope, T> {
+    /// The coroutine itself, to unpark it or to read its name.
+    #[must_use]
+    pub fn thread(&self) -> &Thread {
+        self.handle.thread()
+    }
+
+    /// Waits for the coroutine to end and gives its result, as [`JoinHandle::join`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`JoinHandle::join`]. The scope does not panic for a failure that was taken by this.
+    ///
+    /// # Blocking
+    ///
+    /// Parks the calling coroutine; a cancellation point. Blocks a plain thread.
+    pub fn join(self) -> super::Result<T> {
+        let result = self.handle.join();
+        if let Err(payload) = &result {
+            self.children.forgive(&**payload);
+        }
+        result
+    }
+
+    /// Whether the coroutine has ended. Never blocks.
+    pub fn is_finished(&self) -> bool {
+        self.handle.is_finished()
+    }
+
+    /// Asks the coroutine to end, as [`JoinHandle::cancel`].
+    ///
+    /// # Panics
+    ///
+    /// Panics in a program built with panic=abort, where nothing can unwind.
+    pub fn cancel(&self) {
+        self.handle.cancel();
+    }
+}
+
+impl std::fmt::Debug for Scope<'_, '_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scope")
+            .field("num_running_threads", &self.children.living())
+            .field("a_thread_panicked", &(self.children.verdict() == Verdict::Panicked))
+            .field("main_thread", &self.main)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> std::fmt::Debug for ScopedJoinHandle<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ScopedJoinHandle").finish_non_exhaustive()
+    }
+}
