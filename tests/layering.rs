@@ -337,7 +337,8 @@ fn imports(source: &Source, depth: usize) -> Vec<(usize, String)> {
         let number = text[..at].matches('\n').count() + 1;
         names(&text[at..]).into_iter().for_each(|name| found.push((number, name)));
     };
-    let starts_word = |at: usize| at == 0 || !is_word(text.as_bytes()[at - 1]);
+    // After a `$` it is said where a macro is used, not here.
+    let starts_word = |at: usize| at == 0 || !is_word(text.as_bytes()[at - 1]) && text.as_bytes()[at - 1] != b'$';
     text.match_indices("crate::").filter(|(at, _)| starts_word(*at)).for_each(|(at, root)| take(at + root.len()));
     if depth > 0 {
         text.match_indices(&up).filter(|(at, _)| starts_word(*at)).for_each(|(at, root)| take(at + root.len()));

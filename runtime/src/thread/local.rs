@@ -222,10 +222,14 @@ impl<T: 'static> LocalKey<Cell<T>> {
     pub fn set(&'static self, value: T) {
         let mut value = Some(value);
         let first = || Cell::new(value.take().expect("made once"));
-        match self.owner(first).unwrap_or_else(|error| refuse(error)) {
+        let owner = self.owner(first).unwrap_or_else(|error| refuse(error));
+        let Some(value) = value else {
+            return;
+        };
+        match owner {
             // SAFETY: as in `try_with`.
-            Owner::Coroutine(cell) => value.into_iter().for_each(|value| unsafe { cell.as_ref() }.set(value)),
-            Owner::Thread => value.into_iter().for_each(|value| self.place.thread.set(value)),
+            Owner::Coroutine(cell) => unsafe { cell.as_ref() }.set(value),
+            Owner::Thread => self.place.thread.set(value),
         }
     }
 
@@ -308,12 +312,14 @@ impl<T: 'static> LocalKey<RefCell<T>> {
     pub fn set(&'static self, value: T) {
         let mut value = Some(value);
         let first = || RefCell::new(value.take().expect("made once"));
-        match self.owner(first).unwrap_or_else(|error| refuse(error)) {
+        let owner = self.owner(first).unwrap_or_else(|error| refuse(error));
+        let Some(value) = value else {
+            return;
+        };
+        match owner {
             // SAFETY: as in `try_with`.
-            Owner::Coroutine(cell) => {
-                value.into_iter().for_each(|value| *unsafe { cell.as_ref() }.borrow_mut() = value)
-            }
-            Owner::Thread => value.into_iter().for_each(|value| self.place.thread.set(value)),
+            Owner::Coroutine(cell) => *unsafe { cell.as_ref() }.borrow_mut() = value,
+            Owner::Thread => self.place.thread.set(value),
         }
     }
 

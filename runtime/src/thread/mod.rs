@@ -20,7 +20,7 @@ pub use std::thread::{Result, available_parallelism};
 /// What `thread_local!` is made of. No part of the public surface.
 #[doc(hidden)]
 pub mod local_impl {
-    pub use super::local::Place;
+    pub use crate::thread::local::Place;
 }
 
 use crate::sys::clock;
