@@ -271,7 +271,8 @@ fn values_are_dropped_as_std_drops_them() {
 #[test]
 fn values_are_dropped_before_the_join_is_answered() {
     static DROPPED: AtomicUsize = AtomicUsize::new(0);
-    thread_local!(static SLOW: RefCell<Option<OnDrop<fn()>>> = const { RefCell::new(None) });
+    type Late = RefCell<Option<OnDrop<fn()>>>;
+    thread_local!(static SLOW: Late = const { RefCell::new(None) });
     /// Parks in every way, on the coroutine's own stack.
     fn parks() {
         thread::yield_now();

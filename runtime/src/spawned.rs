@@ -107,7 +107,7 @@ impl<F: FnOnce() -> T, T, A: Audience> Spawned<F, T, A> {
     /// As for [`Body::run`].
     unsafe fn finish(this: *const Self, result: thread::Result<T>) -> (Leftover, A) {
         // SAFETY: alive, by the caller's word; only the runner uses the audience, and takes it here, once.
-        let audience = unsafe { std::ptr::read(&raw const *(*this).audience) };
+        let audience = ManuallyDrop::into_inner(unsafe { std::ptr::read(&raw const (*this).audience) });
         if let Err(payload) = &result {
             audience.failed(&**payload);
         }

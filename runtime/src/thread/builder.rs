@@ -123,11 +123,8 @@ impl Builder {
         T: Send,
         A: Audience,
     {
-        current::with_coroutine(|worker| {
-            let origin = self.origin(worker, spawned_at)?;
-            // SAFETY: the caller's word.
-            unsafe { place(worker, origin, f, audience()) }
-        })
+        // SAFETY: the caller's word.
+        unsafe { start(|worker| self.origin(worker, spawned_at), audience, f) }
     }
 
     /// Starts the coroutine on this worker, as [`spawn_local`](super::spawn_local).
@@ -178,18 +175,22 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    current::with_coroutine(|worker| {
-        let origin = Origin { id: fresh_id(worker), name: None, stack_size: 0, spawned_at };
-        // SAFETY: neither borrows anything.
-        unsafe { place(worker, origin, f, ()) }
-    })
+    let plain = |worker: Option<&Worker>| Origin { id: fresh_id(worker), name: None, stack_size: 0, spawned_at };
+    // SAFETY: neither borrows anything.
+    unsafe { start(|worker| Ok(plain(worker)), || (), f) }
 }
 
+/// Starts a coroutine. A large closure is put on the heap before it is moved any further.
+///
 /// # Safety
 ///
 /// As [`Builder::spawn_before`].
 #[inline]
-unsafe fn place<F, T, A>(worker: Option<&Worker>, origin: Origin, f: F, audience: A) -> io::Result<JoinHandle<T>>
+unsafe fn start<F, T, A>(
+    origin: impl FnOnce(Option<&Worker>) -> io::Result<Origin>,
+    audience: impl FnOnce() -> A,
+    f: F,
+) -> io::Result<JoinHandle<T>>
 where
     F: FnOnce() -> T + Send,
     T: Send,
@@ -198,11 +199,32 @@ where
     if size_of::<F>() > LARGEST_MOVED {
         let boxed: Box<dyn FnOnce() -> T + Send + '_> = Box::new(f);
         // SAFETY: the caller's word.
-        queue(worker, unsafe { make(worker, origin, boxed, audience) })
+        unsafe { start_small(origin, audience, boxed) }
     } else {
         // SAFETY: the caller's word.
-        queue(worker, unsafe { make(worker, origin, f, audience) })
+        unsafe { start_small(origin, audience, f) }
     }
+}
+
+/// # Safety
+///
+/// As [`Builder::spawn_before`].
+#[inline]
+unsafe fn start_small<F, T, A>(
+    origin: impl FnOnce(Option<&Worker>) -> io::Result<Origin>,
+    audience: impl FnOnce() -> A,
+    f: F,
+) -> io::Result<JoinHandle<T>>
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+    A: Audience,
+{
+    current::with_coroutine(|worker| {
+        let origin = origin(worker)?;
+        // SAFETY: the caller's word.
+        queue(worker, unsafe { make(worker, origin, f, audience()) })
+    })
 }
 
 #[inline]

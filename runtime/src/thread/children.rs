@@ -135,9 +135,12 @@ impl Children {
     fn cancel(&self) {
         let mut state = self.state.lock();
         state.cancelled = true;
-        let living: Vec<RecordRef> = state.living.iter().filter_map(|(_, record)| record.clone()).collect();
+        let keys = 0..state.living.capacity();
         drop(state);
-        living.iter().for_each(cancel_coroutine);
+        for key in keys {
+            let living = self.state.lock().living.get(key).cloned().flatten();
+            living.iter().for_each(cancel_coroutine);
+        }
     }
 }
 
