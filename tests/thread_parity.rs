@@ -102,7 +102,7 @@ macro_rules! items {
             }
 
             fn barrier() {
-                const MADE: sync::Barrier = sync::Barrier::new(2);
+                static MADE: sync::Barrier = sync::Barrier::new(2);
                 let _: fn(&sync::Barrier) -> sync::BarrierWaitResult = sync::Barrier::wait;
                 let _: fn(&sync::BarrierWaitResult) -> bool = sync::BarrierWaitResult::is_leader;
             }
