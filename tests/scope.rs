@@ -73,8 +73,8 @@ fn handles_join_name_and_tell_the_end() {
             let parked = named.spawn_scoped(s, thread::park).unwrap();
             assert_eq!((parked.thread().name(), parked.is_finished()), (Some("child"), false));
             assert_eq!(format!("{parked:?}"), "ScopedJoinHandle { .. }");
-            let shown = format!("{s:?}");
-            assert!(shown.starts_with("Scope { num_running_threads: 1, a_thread_panicked: false, main_thread: Thread"));
+            let shown = "Scope { num_running_threads: 1, a_thread_panicked: false, main_thread: Thread";
+            eventually(5, "the joined one is gone", || format!("{s:?}").starts_with(shown));
             parked.thread().unpark();
             parked.join().unwrap();
             let error = thread::Builder::new().stack_size(usize::MAX / 2).spawn_scoped(s, || ()).unwrap_err();
@@ -116,6 +116,30 @@ fn large_closures_fit() {
             s.spawn(move || copy.iter().map(|n| usize::from(*n)).sum::<usize>()).join().unwrap()
         });
         assert_eq!(sum, 60_000);
+    });
+}
+
+/// Whoever drops a result that borrows does so before the scope ends.
+#[test]
+fn results_that_borrow_are_dropped_before_the_scope_ends() {
+    everywhere(|| {
+        let dropped = AtomicUsize::new(0);
+        let result = || {
+            OnDrop(|| {
+                thread::sleep(Duration::from_millis(1));
+                dropped.fetch_add(1, SeqCst);
+            })
+        };
+        thread::scope(|s| {
+            // Nobody has the handle when it ends; somebody drops it later; it is joined; it is forgotten, and so is the result.
+            drop(s.spawn(result));
+            let later = s.spawn(result);
+            drop(s.spawn(result).join().unwrap());
+            std::mem::forget(s.spawn(result));
+            eventually(5, "it has ended", || later.is_finished());
+            drop(later);
+        });
+        assert_eq!(dropped.load(SeqCst), 3);
     });
 }
 

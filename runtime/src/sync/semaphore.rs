@@ -1,23 +1,21 @@
 //! A number of permits, given out in the order in which they were asked for.
 //!
-//! Invariant 1: what the first in the line asks for is more than the free permits, or the semaphore is closed.
-//! Invariant 2: whoever takes somebody else out of the line has taken the permits for them from the free ones; who was chosen
-//! has them, to use or to give back. Closing chooses nobody.
-//! Invariant 3: all permits together, free and out, are at most `MAX_PERMITS`.
+//! This file has what a user sees; `turns.rs` has who is served when.
 
 mod error;
 mod permit;
+mod turns;
 
 pub use error::{AcquireError, AcquireTimeoutError, TryAcquireError};
 pub use permit::{OwnedSemaphorePermit, SemaphorePermit};
 
-use super::line::{Line, wait_in_line, wake_all};
+use super::line::wake_all;
 use crate::lock::Lock;
 use crate::sys::clock;
-use crate::waiter::{Wait, Waiter};
 use std::panic::RefUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use turns::State;
 
 /// Limits how many do something at a time.
 ///
@@ -50,39 +48,6 @@ pub struct Semaphore {
     state: Lock<State>,
 }
 
-/// What is shared by all who use it.
-struct State {
-    /// Permits that nobody has.
-    free: usize,
-    /// Permits that somebody has, but for those forgotten.
-    out: usize,
-    /// Those who wait, with the number of permits each asks for.
-    line: Line<usize>,
-    /// Whether no permit is given out any more.
-    closed: bool,
-}
-
-/// How an attempt to take permits ended. The permits taken are the caller's.
-enum Asked {
-    /// They are there.
-    Taken,
-    /// It is closed.
-    Closed,
-    /// The caller is in the line.
-    InLine(u64),
-}
-
-/// How a wait for permits ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ended {
-    /// The permits are the caller's.
-    Taken,
-    /// It was closed first.
-    Closed,
-    /// The deadline passed first.
-    TimedOut,
-}
-
 /// Whatever a panic leaves half done, the line is whole.
 impl RefUnwindSafe for Semaphore {}
 
@@ -98,7 +63,7 @@ impl Semaphore {
     #[must_use]
     pub const fn new(permits: usize) -> Semaphore {
         assert!(permits <= Semaphore::MAX_PERMITS, "more permits than a semaphore can have");
-        Semaphore { state: Lock::new(State { free: permits, out: 0, line: Line::new(), closed: false }) }
+        Semaphore { state: Lock::new(State::new(permits)) }
     }
 
     /// How many permits nobody has.
@@ -325,151 +290,6 @@ impl Semaphore {
     /// Whether it was closed.
     pub fn is_closed(&self) -> bool {
         self.state.lock().closed
-    }
-
-    fn try_take(&self, permits: usize) -> Result<(), TryAcquireError> {
-        match self.state.lock().ask(permits) {
-            Some(Asked::Taken) => Ok(()),
-            Some(_) => Err(TryAcquireError::Closed),
-            None => Err(TryAcquireError::NoPermits),
-        }
-    }
-
-    /// Takes so many permits, waiting for them until `deadline`.
-    fn take(&self, permits: usize, deadline: Option<Instant>) -> Ended {
-        let wait = Wait::begin();
-        match self.ask_or_enter(permits, &wait) {
-            Asked::Taken => Ended::Taken,
-            Asked::Closed => Ended::Closed,
-            Asked::InLine(number) => {
-                let mut turn = Turn { semaphore: self, permits, number: Some(number) };
-                wait_in_line(wait, deadline, |waiter| self.stay(number, waiter));
-                turn.end()
-            }
-        }
-    }
-
-    fn ask_or_enter(&self, permits: usize, wait: &Wait) -> Asked {
-        let mut state = self.state.lock();
-        state.ask(permits).unwrap_or_else(|| Asked::InLine(state.line.enter(permits, wait.waiter())))
-    }
-
-    /// Leaves another waiter; `false` if there is nothing to wait for.
-    fn stay(&self, number: u64, waiter: Waiter) -> bool {
-        let mut state = self.state.lock();
-        let (stays, unneeded) = state.line.stay(number, waiter);
-        let closed = state.closed;
-        drop(state);
-        drop(unneeded);
-        stays && !closed
-    }
-
-    /// Permits come back.
-    fn release(&self, permits: usize) {
-        let mut state = self.state.lock();
-        state.free += permits;
-        state.out -= permits;
-        drop(state);
-        self.give_out();
-    }
-
-    /// Permits never come back.
-    fn lose(&self, permits: usize) {
-        self.state.lock().out -= permits;
-    }
-
-    /// Restores invariant 1, without the lock while somebody is woken.
-    fn give_out(&self) {
-        loop {
-            let chosen = self.state.lock().serve_first();
-            match chosen {
-                Some(waiter) => wake_all(waiter),
-                None => return,
-            }
-        }
-    }
-}
-
-impl State {
-    /// Takes so many permits; `None` if they are not there or others wait.
-    fn ask(&mut self, permits: usize) -> Option<Asked> {
-        if self.closed {
-            return Some(Asked::Closed);
-        }
-        let there = self.free >= permits && (self.line.is_empty() || permits == 0);
-        there.then(|| {
-            self.hand_over(permits);
-            Asked::Taken
-        })
-    }
-
-    fn hand_over(&mut self, permits: usize) {
-        self.free -= permits;
-        self.out += permits;
-    }
-
-    /// Gives the first in the line its permits, if they are there. The waiter is to be woken.
-    fn serve_first(&mut self) -> Option<Option<Waiter>> {
-        let permits = *self.line.first()?;
-        if self.closed || self.free < permits {
-            return None;
-        }
-        self.hand_over(permits);
-        self.line.choose().map(|(_, waiter)| waiter)
-    }
-}
-
-/// Somebody waits for permits. Dropped in an unwind, it gives back what it was given, and its place.
-struct Turn<'a> {
-    /// Whose permits.
-    semaphore: &'a Semaphore,
-    /// How many.
-    permits: usize,
-    /// Its number in the line, unless it has left.
-    number: Option<u64>,
-}
-
-impl Turn<'_> {
-    /// Leaves the line, and tells how the wait ended.
-    fn end(&mut self) -> Ended {
-        let Some(number) = self.number.take() else {
-            return Ended::TimedOut;
-        };
-        let mut state = self.semaphore.state.lock();
-        let left = state.line.leave(number);
-        let closed = state.closed;
-        drop(state);
-        if left.is_none() {
-            return Ended::Taken;
-        }
-        // Who comes next may ask for less.
-        self.semaphore.give_out();
-        if closed { Ended::Closed } else { Ended::TimedOut }
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        if self.end() == Ended::Taken {
-            self.semaphore.release(self.permits);
-        }
-    }
-}
-
-impl Ended {
-    fn into_acquired(self) -> Result<(), AcquireError> {
-        match self {
-            Ended::Taken => Ok(()),
-            Ended::Closed | Ended::TimedOut => Err(AcquireError::new()),
-        }
-    }
-
-    fn into_acquired_in_time(self) -> Result<(), AcquireTimeoutError> {
-        match self {
-            Ended::Taken => Ok(()),
-            Ended::Closed => Err(AcquireTimeoutError::Closed),
-            Ended::TimedOut => Err(AcquireTimeoutError::Timeout),
-        }
     }
 }
 

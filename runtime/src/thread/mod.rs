@@ -39,7 +39,7 @@ use std::time::{Duration, Instant};
 /// caller's stack in a thread-local for the length of a closure (`scoped-tls` does) relies on closures of one thread
 /// ending in reverse order, which interleaved coroutines do not. So does std's own `thread_local!` while a value is made: an
 /// initialiser that parks lets another coroutine make, and borrow, the value which the first one then replaces. Run such code
-/// inside [`no_park`].
+/// inside [`no_park`]. The values of [`thread_local!`](crate::thread_local) are each coroutine's own.
 ///
 /// # Panics
 ///

@@ -81,7 +81,7 @@ pub struct ScopedJoinHandle<'scope, T> {
 ///
 /// What is borrowed must live longer than the scope:
 ///
-/// ```compile_fail,E0597
+/// ```compile_fail,E0373
 /// use dormouse_runtime::thread;
 ///
 /// thread::scope(|s| {

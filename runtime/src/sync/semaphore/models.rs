@@ -1,6 +1,7 @@
 //! Models of the semaphore among plain threads. What a coroutine's park adds is modelled in `slot.rs` and `inbox.rs`.
 
-use super::*;
+use super::Semaphore;
+use super::turns::Ended;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
