@@ -18,3 +18,41 @@ pub use semaphore::{
 pub use wait_group::WaitGroup;
 
 pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, Weak, atomic};
+
+mod condvar_word;
+mod lot;
+mod mutex_word;
+mod once_word;
+mod rwlock_word;
+
+// Models use the words alone: loom's atomics are not made by `const` constructors.
+#[cfg(not(dormouse_loom))]
+mod condvar;
+#[cfg(not(dormouse_loom))]
+mod lazy_lock;
+#[cfg(not(dormouse_loom))]
+mod mutex;
+#[cfg(not(dormouse_loom))]
+mod once;
+#[cfg(not(dormouse_loom))]
+mod once_lock;
+#[cfg(not(dormouse_loom))]
+mod poison;
+#[cfg(not(dormouse_loom))]
+mod rwlock;
+
+#[cfg(not(dormouse_loom))]
+pub use condvar::{Condvar, WaitTimeoutResult};
+#[cfg(not(dormouse_loom))]
+pub use lazy_lock::LazyLock;
+#[cfg(not(dormouse_loom))]
+pub use mutex::{MappedMutexGuard, Mutex, MutexGuard};
+#[cfg(not(dormouse_loom))]
+#[allow(deprecated, reason = "std still has it")]
+pub use once::ONCE_INIT;
+#[cfg(not(dormouse_loom))]
+pub use once::{Once, OnceState};
+#[cfg(not(dormouse_loom))]
+pub use once_lock::OnceLock;
+#[cfg(not(dormouse_loom))]
+pub use rwlock::{MappedRwLockReadGuard, MappedRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};

@@ -1,0 +1,79 @@
+//! Whether a lock is poisoned: whether somebody unwound while holding it.
+//!
+//! Owns the flag, and the question who unwinds. The error types are std's.
+//!
+//! std asks its count of panics, which is per OS thread: while a coroutine is suspended in a Drop of its unwind, that says
+//! of everybody on its worker that they panic, and their guards would poison std's locks. This one asks the worker, which
+//! knows better, and in doubt does not poison: a coroutine that panics by itself while another one of its worker is
+//! suspended unwinding cannot be told from one that does not panic. A cancelled one always can.
+
+use crate::current;
+use crate::worker::Unwinding;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{LockResult, PoisonError};
+
+/// See the heading.
+#[derive(Debug)]
+pub(super) struct Flag(AtomicBool);
+
+/// Whether the holder of a lock was unwinding when it took it: then it does not poison it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Before(bool);
+
+impl Flag {
+    /// Of a lock that is not poisoned.
+    pub(super) const fn new() -> Flag {
+        Flag(AtomicBool::new(false))
+    }
+
+    /// Whether it is poisoned.
+    #[inline]
+    pub(super) fn get(&self) -> bool {
+        // ORDERING: Relaxed; who holds the lock sees what earlier holders wrote by the lock's word. To others it is news.
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Makes it not poisoned.
+    #[inline]
+    pub(super) fn clear(&self) {
+        // ORDERING: Relaxed; as in `get`.
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    /// To be called with the lock held exclusively, last: poisons it if its holder began to unwind since.
+    #[inline]
+    pub(super) fn done(&self, before: Before) {
+        if std::thread::panicking() && !before.0 && unwinds() {
+            // ORDERING: Relaxed; as in `get`.
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// `value`, as an error if it is poisoned.
+    #[inline]
+    pub(super) fn wrap<T>(&self, value: T) -> LockResult<T> {
+        if self.get() { Err(PoisonError::new(value)) } else { Ok(value) }
+    }
+}
+
+impl Before {
+    /// To be called when the lock was taken.
+    #[inline]
+    pub(super) fn now() -> Before {
+        Before(std::thread::panicking() && unwinds())
+    }
+}
+
+/// Whether the caller unwinds, for one of whose OS thread std says so.
+#[cold]
+fn unwinds() -> bool {
+    current::with_coroutine(|worker| worker.is_none_or(|worker| worker.unwinding() == Unwinding::Yes))
+}
+
+/// Applies `f` to what a lock gave, poisoned or not.
+pub(super) fn map_result<T, U>(result: LockResult<T>, f: impl FnOnce(T) -> U) -> LockResult<U> {
+    match result {
+        Ok(value) => Ok(f(value)),
+        Err(error) => Err(PoisonError::new(f(error.into_inner()))),
+    }
+}
