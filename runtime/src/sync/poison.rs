@@ -4,11 +4,12 @@
 //!
 //! std asks its count of panics, which is per OS thread: while a coroutine is suspended in a Drop of its unwind, that says
 //! of everybody on its worker that they panic, and their guards would poison std's locks. This one asks the worker, which
-//! knows better, and in doubt does not poison: a coroutine that panics by itself while another one of its worker is
-//! suspended unwinding cannot be told from one that does not panic. A cancelled one always can.
+//! knows better. It does not know all: while one coroutine of a worker is suspended unwinding, another one that begins to panic
+//! cannot be told from one that does not, and does not poison; and of two that are so suspended at a time, the one that comes
+//! back and catches its panic is taken for unwinding until the other has ended, too. A cancel is always told.
 
 use crate::current;
-use crate::worker::Unwinding;
+use crate::worker::Worker;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LockResult, PoisonError};
 
@@ -67,7 +68,7 @@ impl Before {
 /// Whether the caller unwinds, for one of whose OS thread std says so.
 #[cold]
 fn unwinds() -> bool {
-    current::with_coroutine(|worker| worker.is_none_or(|worker| worker.unwinding() == Unwinding::Yes))
+    current::with_coroutine(|worker| worker.is_none_or(Worker::probably_unwinds))
 }
 
 /// Applies `f` to what a lock gave, poisoned or not.

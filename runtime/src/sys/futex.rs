@@ -23,12 +23,34 @@ pub(crate) fn wake_one(word: &AtomicU32) {
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, 1) };
 }
 
-/// In models a sleep is a yield: loom then explores every moment at which it could end.
 #[cfg(dormouse_loom)]
-pub(crate) fn wait(_word: &AtomicU32, _expected: u32, _timeout: Option<Duration>) {
-    loom::thread::yield_now();
-}
+pub(crate) use models::{wait, wake_one};
 
-/// In models sleepers look again by themselves.
+/// In models sleepers wait for each other's calls, so that one whom nobody wakes is a deadlock that loom reports. A sleep that
+/// ends by itself is a yield.
 #[cfg(dormouse_loom)]
-pub(crate) fn wake_one(_word: &AtomicU32) {}
+mod models {
+    use crate::atomic::{AtomicU32, Ordering};
+    use loom::sync::{Condvar, Mutex};
+    use std::time::Duration;
+
+    loom::lazy_static! {
+        static ref SLEEPERS: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
+    }
+
+    pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
+        if timeout.is_some() {
+            return loom::thread::yield_now();
+        }
+        let awake = SLEEPERS.0.lock().unwrap();
+        // ORDERING: Relaxed; the kernel's comparison under its lock orders nothing else.
+        if word.load(Ordering::Relaxed) == expected {
+            drop(SLEEPERS.1.wait(awake));
+        }
+    }
+
+    pub(crate) fn wake_one(_word: &AtomicU32) {
+        let _awake = SLEEPERS.0.lock().unwrap();
+        SLEEPERS.1.notify_all();
+    }
+}

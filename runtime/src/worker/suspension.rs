@@ -82,15 +82,16 @@ impl Worker {
 
     #[inline(always)]
     fn suspend(&self, unwinding: Unwinding) {
-        let counted = (unwinding != Unwinding::No).then(|| self.count_unwinding());
-        self.switch();
+        let counted = (unwinding != Unwinding::No).then(|| self.count_unwinding(unwinding));
+        self.switch(counted.is_some());
         if let Some(certainties) = counted {
             self.uncount_unwinding(certainties);
         }
     }
 
     #[cold]
-    fn count_unwinding(&self) -> u32 {
+    fn count_unwinding(&self, unwinding: Unwinding) -> u32 {
+        self.with_running(|slot| slot.life.unwinds |= unwinding == Unwinding::Yes);
         self.perhaps_unwinding.set(self.perhaps_unwinding.get() + 1);
         self.certainties.get()
     }
@@ -103,8 +104,11 @@ impl Worker {
     }
 
     #[inline(always)]
-    fn switch(&self) {
-        let suspender = self.with_running(|slot| slot.suspender.get());
+    fn switch(&self, may_unwind: bool) {
+        let suspender = self.with_running(|slot| {
+            slot.life.unwinds &= may_unwind;
+            slot.suspender.get()
+        });
         // SAFETY: the suspender is that of the running coroutine, which is who calls this (`park`, `yield_now`).
         unsafe { suspender.suspend() };
     }
@@ -137,6 +141,17 @@ impl Worker {
             Unwinding::Yes
         } else {
             Unwinding::Perhaps
+        }
+    }
+
+    /// Whether the running coroutine is being unwound, as far as a poison is concerned: in doubt, if it was when it suspended
+    /// last. Others that suspend in doubt count as perhaps unwinding, too, but one that suspends in a Drop of its own
+    /// unwind is in that Drop when it comes back.
+    pub(crate) fn probably_unwinds(&self) -> bool {
+        match self.unwinding() {
+            Unwinding::No => false,
+            Unwinding::Perhaps => self.with_running(|slot| slot.life.unwinds),
+            Unwinding::Yes => true,
         }
     }
 
