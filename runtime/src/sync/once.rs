@@ -40,10 +40,12 @@ pub struct OnceState {
 
 /// Initialization value for static [`Once`] values.
 #[deprecated(since = "0.1.0", note = "the `Once::new()` function is now preferred, as in std")]
+#[allow(clippy::declare_interior_mutable_const, reason = "it is what std has")]
 pub const ONCE_INIT: Once = Once::new();
 
 impl Once {
     /// One whose call was not made.
+    #[allow(clippy::new_without_default, reason = "std's has none")]
     #[inline]
     #[must_use]
     pub const fn new() -> Once {
