@@ -121,8 +121,6 @@ pub(crate) struct Life {
     pub(crate) no_park: u8,
     /// Whether it runs what a cancel must not interrupt.
     pub(crate) shielded: bool,
-    /// Whether it certainly unwound when it suspended last.
-    pub(crate) unwinds: bool,
 }
 
 impl Life {
@@ -136,7 +134,6 @@ impl Life {
             thrown: 0,
             no_park: 0,
             shielded: false,
-            unwinds: false,
         }
     }
 

@@ -128,6 +128,8 @@ pub(crate) struct Worker {
     budget: Cell<u32>,
     /// Suspended coroutines that are or may be unwinding, by a panic or a cancellation.
     perhaps_unwinding: Cell<u32>,
+    /// Those who certainly unwound when they suspended, since last nobody was suspended unwinding.
+    unwinders: RefCell<Vec<u64>>,
     /// How often `perhaps_unwinding` was found to be none, so that who was counted before does not uncount itself.
     certainties: Cell<u32>,
     /// When what is left is leaked, once the end has begun.
@@ -159,6 +161,7 @@ impl Worker {
             running_slot: Cell::new(std::ptr::null_mut()),
             budget: Cell::new(IO_BUDGET),
             perhaps_unwinding: Cell::new(0),
+            unwinders: RefCell::default(),
             certainties: Cell::new(0),
             starved: RefCell::default(),
             reserve: RefCell::new(Some(reserve)),

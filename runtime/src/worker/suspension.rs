@@ -83,7 +83,7 @@ impl Worker {
     #[inline(always)]
     fn suspend(&self, unwinding: Unwinding) {
         let counted = (unwinding != Unwinding::No).then(|| self.count_unwinding(unwinding));
-        self.switch(counted.is_some());
+        self.switch();
         if let Some(certainties) = counted {
             self.uncount_unwinding(certainties);
         }
@@ -91,7 +91,15 @@ impl Worker {
 
     #[cold]
     fn count_unwinding(&self, unwinding: Unwinding) -> u32 {
-        self.with_running(|slot| slot.life.unwinds |= unwinding == Unwinding::Yes);
+        let mut certain = self.unwinders.borrow_mut();
+        if self.perhaps_unwinding.get() == 0 {
+            certain.clear();
+        }
+        let own = self.with_running(|slot| slot.record.id);
+        if unwinding == Unwinding::Yes && !certain.contains(&own) {
+            certain.push(own);
+        }
+        drop(certain);
         self.perhaps_unwinding.set(self.perhaps_unwinding.get() + 1);
         self.certainties.get()
     }
@@ -104,11 +112,8 @@ impl Worker {
     }
 
     #[inline(always)]
-    fn switch(&self, may_unwind: bool) {
-        let suspender = self.with_running(|slot| {
-            slot.life.unwinds &= may_unwind;
-            slot.suspender.get()
-        });
+    fn switch(&self) {
+        let suspender = self.with_running(|slot| slot.suspender.get());
         // SAFETY: the suspender is that of the running coroutine, which is who calls this (`park`, `yield_now`).
         unsafe { suspender.suspend() };
     }
@@ -144,13 +149,16 @@ impl Worker {
         }
     }
 
-    /// Whether the running coroutine is being unwound, as far as a poison is concerned: in doubt, if it was when it suspended
-    /// last. Others that suspend in doubt count as perhaps unwinding, too, but one that suspends in a Drop of its own
+    /// Whether the running coroutine is being unwound, as far as a poison is concerned: in doubt, if it certainly was when it suspended
+    /// before. Others that suspend in doubt count as perhaps unwinding, too, but one that suspends in a Drop of its own
     /// unwind is in that Drop when it comes back.
     pub(crate) fn probably_unwinds(&self) -> bool {
         match self.unwinding() {
             Unwinding::No => false,
-            Unwinding::Perhaps => self.with_running(|slot| slot.life.unwinds),
+            Unwinding::Perhaps => {
+                let own = self.with_running(|slot| slot.record.id);
+                self.unwinders.borrow().contains(&own)
+            }
             Unwinding::Yes => true,
         }
     }
