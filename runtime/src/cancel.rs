@@ -20,10 +20,13 @@
 //! | `Semaphore::acquire` and its kin                       | before and while parked; permits granted go to the next |
 //! | `WaitGroup::wait`, `wait_timeout`                      | before and while parked; the group is dropped |
 //! | `Notify::wait`, `wait_timeout`                         | before and while parked; a notification is handed on |
+//! | `sync::Condvar`: `wait` and its kin                    | before and while parked; the mutex is held again when it unwinds |
+//! | `sync::{Once, OnceLock, LazyLock}`, while another makes the call | before and while parked            |
 //! | the yield of a coroutine whose I/O never has to wait   | before the operation that it precedes        |
 //!
-//! Not cancellation points: everything else, anything inside a Drop that runs during an unwind, the Drop of a closure that
-//! never ran and of a result that nobody joins, anything on a plain thread.
+//! Not cancellation points: everything else, `lock`, `read` and `write` of `sync::Mutex` and `sync::RwLock` among it,
+//! anything inside a Drop that runs during an unwind, the Drop of a closure that never ran and of a result that nobody
+//! joins, anything on a plain thread.
 //!
 //! A panic hook must not park: std then takes every further panic of that thread for one inside the hook, and aborts. Later additions (locks, scopes, channels) name their own place in this table.
 
