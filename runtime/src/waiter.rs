@@ -86,6 +86,13 @@ impl Wait {
         Waiter(self.party.clone())
     }
 
+    /// Which of the party's waits it is: a later one has a larger number, until they come round. For what takes turns.
+    pub(crate) fn number(&self) -> u32 {
+        match self.party {
+            Party::Coroutine { ticket, .. } | Party::Thread { ticket, .. } => ticket.0,
+        }
+    }
+
     /// Blocks the coroutine or the thread until woken or until `deadline`.
     ///
     /// Throws if the coroutine is cancelled and `point` allows it; the caller cleans up in a Drop.

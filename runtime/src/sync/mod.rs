@@ -19,6 +19,16 @@ pub use wait_group::WaitGroup;
 
 pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, Weak, atomic};
 
+pub mod broadcast;
+mod channel;
+pub mod mpmc;
+pub mod mpsc;
+pub mod oneshot;
+pub mod select;
+
+#[doc(inline)]
+pub use crate::select;
+
 mod condvar_word;
 mod lot;
 mod mutex_word;

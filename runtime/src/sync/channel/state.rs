@@ -1,0 +1,300 @@
+//! What a channel is, under its lock: messages, those who wait for one, and those who wait to be rid of one.
+//!
+//! Owns every rule about who gets what. Never blocks, wakes or drops a message: it gives out whom to wake, and the caller
+//! does that once the lock is free.
+//!
+//! Invariant 1: while a receiver stands in the line, there are no more messages in the queue than receivers that have been
+//! chosen and have not come yet. Whoever puts a message into the queue chooses a receiver for it; one that was chosen and
+//! leaves without a message chooses another in its stead.
+//! Invariant 2: while a sender stands in the line, there is no more room in the queue than senders (those of selects) that
+//! have been chosen and have not come yet. Whoever makes room chooses a sender for it, and takes its message at once
+//! if it brought one; a select that was chosen and leaves the room unused chooses another in its stead.
+//! Invariant 3: without capacity, a receiver and a sender stand in the lines at the same time only if one of them has been
+//! chosen, or belongs to a select that is over, or both belong to one.
+//! Invariant 4: once the receivers are gone the queue is empty for ever.
+
+use super::choice::Seat;
+use super::line::{Line, Number, Standing};
+use crate::waiter::Waiter;
+use std::collections::VecDeque;
+use std::sync::mpsc::{TryRecvError, TrySendError};
+
+/// For how many messages an empty queue keeps memory: a burst does not own it for ever.
+const KEPT: usize = 1024;
+
+/// Whom to wake, once the lock is free.
+#[derive(Debug, Default)]
+#[must_use]
+pub(in crate::sync) struct Wakes([Option<Waiter>; 2]);
+
+impl Wakes {
+    #[inline]
+    pub(in crate::sync) fn wake(self) {
+        self.0.into_iter().flatten().for_each(Waiter::wake);
+    }
+}
+
+impl From<Option<Waiter>> for Wakes {
+    fn from(one: Option<Waiter>) -> Wakes {
+        Wakes([one, None])
+    }
+}
+
+/// The two ends of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::sync) enum End {
+    Sender,
+    Receiver,
+}
+
+/// See the heading.
+pub(super) struct State<T> {
+    /// Messages sent and not received.
+    queue: VecDeque<T>,
+    /// How many messages the queue may hold.
+    capacity: usize,
+    /// Messages that selects are about to send.
+    reserved: usize,
+    /// Those who wait for a message.
+    receivers: Line<()>,
+    /// Those who wait for room: a `send` brought its message, a select did not.
+    senders: Line<Option<T>>,
+    /// How many handles to send with there are.
+    sender_count: usize,
+    /// How many handles to receive with there are.
+    receiver_count: usize,
+}
+
+impl<T> State<T> {
+    pub(super) fn new(capacity: usize) -> State<T> {
+        State {
+            queue: VecDeque::new(),
+            capacity,
+            reserved: 0,
+            receivers: Line::new(),
+            senders: Line::new(),
+            sender_count: 1,
+            receiver_count: 1,
+        }
+    }
+
+    // ---- messages --------------------------------------------------------------------------------------------------
+
+    #[inline]
+    fn has_room(&self) -> bool {
+        self.queue.len() + self.reserved < self.capacity
+    }
+
+    fn is_rendezvous(&self) -> bool {
+        self.capacity == 0
+    }
+
+    /// Invariant 1.
+    #[inline]
+    fn push(&mut self, message: T) -> Option<Waiter> {
+        self.queue.push_back(message);
+        self.choose_receiver()
+    }
+
+    #[inline]
+    fn choose_receiver(&mut self) -> Option<Waiter> {
+        self.receivers.claim(None, |()| true).map(|(waiter, ())| waiter)
+    }
+
+    /// Sends without waiting.
+    #[inline]
+    pub(super) fn put(&mut self, message: T) -> Result<Option<Waiter>, TrySendError<T>> {
+        if self.receiver_count == 0 {
+            return Err(TrySendError::Disconnected(message));
+        }
+        if self.has_room() {
+            return Ok(self.push(message));
+        }
+        if self.is_rendezvous()
+            && let Some(waiter) = self.choose_receiver()
+        {
+            self.queue.push_back(message);
+            return Ok(Some(waiter));
+        }
+        Err(TrySendError::Full(message))
+    }
+
+    /// Receives without waiting.
+    #[inline]
+    pub(super) fn take(&mut self) -> Result<(T, Wakes), TryRecvError> {
+        if let Some(message) = self.queue.pop_front() {
+            return Ok((message, self.admit()));
+        }
+        self.take_cold()
+    }
+
+    fn take_cold(&mut self) -> Result<(T, Wakes), TryRecvError> {
+        if self.queue.capacity() > KEPT {
+            self.queue.shrink_to(KEPT);
+        }
+        if self.is_rendezvous()
+            && let Some((waiter, Some(message))) = self.senders.claim(None, Option::is_some)
+        {
+            return Ok((message, Some(waiter).into()));
+        }
+        Err(if self.sender_count == 0 { TryRecvError::Disconnected } else { TryRecvError::Empty })
+    }
+
+    /// Invariant 2: there may be room for one more.
+    #[inline]
+    fn admit(&mut self) -> Wakes {
+        if !self.has_room() {
+            return Wakes::default();
+        }
+        match self.senders.claim(None, |_| true) {
+            None => Wakes::default(),
+            Some((sender, None)) => Some(sender).into(),
+            Some((sender, Some(message))) => Wakes([Some(sender), self.push(message)]),
+        }
+    }
+
+    // ---- waiting ---------------------------------------------------------------------------------------------------
+
+    /// A receiver that found nothing takes its place. A select that wants to send to a rendezvous is chosen to come and meet it.
+    pub(super) fn await_message(&mut self, had: Option<Number>, standing: Standing) -> (Number, Option<Waiter>) {
+        let met = if self.is_rendezvous() { self.senders.claim(standing.seat.as_ref(), |_| true) } else { None };
+        (self.receivers.join(had, standing, ()), met.map(|(waiter, _)| waiter))
+    }
+
+    /// A sender that found no room takes its place.
+    pub(super) fn await_room(&mut self, had: Option<Number>, standing: Standing, message: Option<T>) -> Number {
+        self.senders.join(had, standing, message)
+    }
+
+    /// A receiver waits no more, and will look for a message.
+    pub(super) fn leave_receivers(&mut self, number: Number) {
+        self.receivers.leave(number);
+    }
+
+    /// A receiver waits no more, and will not look for a message (invariant 1).
+    pub(super) fn give_up_receiving(&mut self, number: Number) -> Option<Waiter> {
+        let chosen = self.receivers.leave(number).is_none();
+        if chosen { self.pass_on_message() } else { None }
+    }
+
+    /// A sender waits no more; gives back what it brought, or `None` if that was sent (or the select chosen).
+    pub(super) fn leave_senders(&mut self, number: Number) -> Option<Option<T>> {
+        self.senders.leave(number)
+    }
+
+    /// One that was chosen to receive did not (invariant 1).
+    pub(super) fn pass_on_message(&mut self) -> Option<Waiter> {
+        if self.queue.is_empty() { None } else { self.choose_receiver() }
+    }
+
+    /// One that was chosen to send did not (invariants 2 and 3).
+    pub(super) fn pass_on_room(&mut self) -> Wakes {
+        if !self.is_rendezvous() {
+            return self.admit();
+        }
+        let awaited = self.receivers.has_free(None, |()| true);
+        let next = if awaited { self.senders.claim(None, Option::is_none) } else { None };
+        next.map(|(waiter, _)| waiter).into()
+    }
+
+    // ---- selects ---------------------------------------------------------------------------------------------------
+
+    /// Whether an arm that receives need not wait.
+    pub(super) fn can_take(&self, seat: &Seat) -> bool {
+        let offered = || self.is_rendezvous() && self.senders.has_free(Some(seat), Option::is_some);
+        !self.queue.is_empty() || self.sender_count == 0 || offered()
+    }
+
+    /// Whether an arm that sends need not wait.
+    pub(super) fn can_put(&self, seat: &Seat) -> bool {
+        let awaited = || self.is_rendezvous() && self.receivers.has_free(Some(seat), |()| true);
+        self.receiver_count == 0 || self.has_room() || awaited()
+    }
+
+    /// Promises room to a message that is yet to be made. The waiter is of the receiver that it is for, if there is no other room.
+    pub(super) fn reserve(&mut self) -> Result<Option<Waiter>, TrySendError<()>> {
+        if self.receiver_count == 0 {
+            return Err(TrySendError::Disconnected(()));
+        }
+        let receiver = if self.is_rendezvous() { self.choose_receiver() } else { None };
+        if receiver.is_none() && !self.has_room() {
+            return Err(TrySendError::Full(()));
+        }
+        self.reserved += 1;
+        Ok(receiver)
+    }
+
+    /// Sends what room was promised to.
+    pub(super) fn fulfil(&mut self, message: T) -> Result<Option<Waiter>, T> {
+        self.reserved -= 1;
+        if self.receiver_count == 0 { Err(message) } else { Ok(self.push(message)) }
+    }
+
+    /// There will be no message.
+    pub(super) fn release(&mut self) -> Wakes {
+        self.reserved -= 1;
+        self.admit()
+    }
+
+    // ---- ends ------------------------------------------------------------------------------------------------------
+
+    fn count(&mut self, end: End) -> &mut usize {
+        match end {
+            End::Sender => &mut self.sender_count,
+            End::Receiver => &mut self.receiver_count,
+        }
+    }
+
+    /// One more handle.
+    pub(super) fn attach(&mut self, end: End) {
+        *self.count(end) += 1;
+    }
+
+    /// One handle less; `true` if it was the last. Then all that wait at the other end are to be roused.
+    pub(super) fn detach(&mut self, end: End) -> bool {
+        let count = self.count(end);
+        *count -= 1;
+        *count == 0
+    }
+
+    /// Whether the handles of the end are gone.
+    pub(super) fn is_gone(&self, end: End) -> bool {
+        match end {
+            End::Sender => self.sender_count == 0,
+            End::Receiver => self.receiver_count == 0,
+        }
+    }
+
+    /// All messages, of which none will be received.
+    pub(super) fn discard(&mut self) -> VecDeque<T> {
+        std::mem::take(&mut self.queue)
+    }
+
+    /// Whom to wake next of those who wait at this end, each once, beginning with `from`.
+    pub(super) fn rouse(&mut self, end: End, from: Number) -> Option<(Number, Waiter)> {
+        match end {
+            End::Sender => self.senders.rouse(from, self.senders.end()),
+            End::Receiver => self.receivers.rouse(from, self.receivers.end()),
+        }
+    }
+
+    // ---- figures ---------------------------------------------------------------------------------------------------
+
+    /// Messages in the queue; none in a rendezvous, where what was handed over counts as received.
+    pub(super) fn len(&self) -> usize {
+        if self.is_rendezvous() { 0 } else { self.queue.len() }
+    }
+
+    /// Whether a message would have to wait.
+    pub(super) fn is_full(&self) -> bool {
+        !self.has_room()
+    }
+
+    /// `None` if there is no limit.
+    pub(super) fn capacity(&self) -> Option<usize> {
+        (self.capacity != usize::MAX).then_some(self.capacity)
+    }
+}
+
+#[cfg(all(test, not(dormouse_loom)))]
+mod model_tests;
