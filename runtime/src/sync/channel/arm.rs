@@ -156,9 +156,9 @@ mod tests {
     #[test]
     fn every_arm_is_first_equally_often_whatever_the_stride() {
         for (arms, stride) in [(2, 1), (2, 2), (3, 1), (3, 3), (5, 4), (8, 8)] {
-            let mut firsts = vec![0; arms];
+            let mut firsts = vec![0_usize; arms];
             (0..10_000).for_each(|n| firsts[start(n * stride, arms)] += 1);
-            let fair = 10_000 / arms;
+            let fair = 10_000_usize / arms;
             assert!(firsts.iter().all(|count| count.abs_diff(fair) <= fair / 10), "{arms}, {stride}: {firsts:?}");
         }
     }
