@@ -111,6 +111,10 @@ fn what_an_arm_would_have_sent_is_still_there() {
     });
 }
 
+fn unmakable() -> u8 {
+    panic!("no message")
+}
+
 #[test]
 fn a_message_whose_making_panics_leaves_its_room_to_others() {
     in_three_settings(|setting| {
@@ -120,7 +124,7 @@ fn a_message_whose_making_panics_leaves_its_room_to_others() {
             let receives = setting.server(move || (receiver.recv(), receiver));
             let panics = setting.client(move || {
                 let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                    select! { send(sender, panic!("no message")) -> _ => {} }
+                    select! { send(sender, unmakable()) -> _ => {} }
                 }));
                 assert!(result.is_err());
             });
@@ -293,7 +297,7 @@ fn a_slow_receiver_of_a_broadcast_is_told_what_it_missed() {
     in_three_settings(|setting| {
         let (sender, receiver) = broadcast::channel(2);
         let late = sender.subscribe();
-        (0..5).for_each(|n| drop(sender.send(n)));
+        (0..5).for_each(|n| assert_eq!(sender.send(n), Ok(2)));
         let listens = setting.server(move || [receiver.recv(), receiver.recv(), receiver.recv(), receiver.recv()]);
         drop(sender);
         let end = [Err(broadcast::RecvError::Lagged(3)), Ok(3), Ok(4), Err(broadcast::RecvError::Closed)];

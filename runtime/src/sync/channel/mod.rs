@@ -41,18 +41,17 @@
 mod arm;
 mod arms;
 mod choice;
-mod exchange;
 mod ends;
+mod exchange;
 mod line;
 mod state;
 
 pub(in crate::sync) use arm::{Arm, Enrolled, Patience, select};
 pub(in crate::sync) use arms::{Receiving, Room, Sending};
 pub(in crate::sync) use choice::Seat;
-pub(in crate::sync) use exchange::Unsent;
 pub(in crate::sync) use ends::{Figures, Inlet, Outlet, UNBOUNDED, channel};
+pub(in crate::sync) use exchange::Unsent;
 pub(in crate::sync) use line::{Line, Number, Standing};
-
 
 #[cfg(all(test, dormouse_loom))]
 mod models;

@@ -60,9 +60,7 @@ impl World {
     }
 
     fn act(&mut self, act: Act) {
-        let pick = |index: usize, all: &mut Vec<Number>| {
-            (!all.is_empty()).then(|| all.swap_remove(index % all.len()))
-        };
+        let pick = |index: usize, all: &mut Vec<Number>| (!all.is_empty()).then(|| all.swap_remove(index % all.len()));
         match act {
             Act::Put => drop(self.put(false)),
             Act::Offer => drop(self.put(true)),
