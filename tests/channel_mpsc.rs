@@ -152,7 +152,8 @@ fn figures_are_those_of_std() {
     assert!(sender.same_channel(&sender.clone()) && !sender.same_channel(&other));
     assert!(receiver.same_channel(&receiver.clone()));
     let (zero, _receiver) = mpmc::sync_channel::<u8>(0);
-    assert!(zero.is_empty() && zero.is_full() && zero.len() == 0 && zero.capacity() == Some(0));
+    assert!(zero.is_empty() && zero.is_full());
+    assert_eq!((zero.len(), zero.capacity()), (0, Some(0)));
     drop(receiver);
     assert!(sender.is_disconnected() && !other.is_disconnected());
     assert_eq!(sender.len(), 0);

@@ -86,7 +86,7 @@ pub(crate) fn may_stream(messages: u64) -> Duration {
         let ((sender, receiver), (ask, asked)) = (channel(), channel());
         let other = move || {
             while let Ok(()) = asked.recv() {
-                (0..ROOM).for_each(|_| drop(sender.send(1_u64)));
+                (0..ROOM).for_each(|_| sender.send(1_u64).unwrap());
             }
         };
         // SAFETY: as in `may_run`.
@@ -106,7 +106,7 @@ pub(crate) fn may_stream(messages: u64) -> Duration {
 pub(crate) fn crossbeam_ping_pong(messages: u64) -> Duration {
     use crossbeam_channel::bounded;
     let ((ping, pinged), (pong, ponged)) = (bounded(1), bounded(1));
-    let other = std::thread::spawn(move || pinged.iter().for_each(|message: u64| drop(pong.send(message))));
+    let other = std::thread::spawn(move || pinged.iter().all(|message: u64| pong.send(message).is_ok()));
     let took = timed(messages, || {
         ping.send(1).unwrap();
         ponged.recv().unwrap();
@@ -130,7 +130,7 @@ pub(crate) fn crossbeam_stream(messages: u64) -> Duration {
 pub(crate) fn std_ping_pong(messages: u64) -> Duration {
     use std::sync::mpsc::sync_channel;
     let ((ping, pinged), (pong, ponged)) = (sync_channel(1), sync_channel(1));
-    let other = std::thread::spawn(move || pinged.iter().for_each(|message: u64| drop(pong.send(message))));
+    let other = std::thread::spawn(move || pinged.iter().all(|message: u64| pong.send(message).is_ok()));
     let took = timed(messages, || {
         ping.send(1).unwrap();
         ponged.recv().unwrap();

@@ -22,7 +22,8 @@
 //! | `Notify::wait`, `wait_timeout`                         | before and while parked; a notification is handed on |
 //! | `sync::Condvar`: `wait` and its kin                    | before and while parked; the mutex is held again when it unwinds |
 //! | `sync::{Once, OnceLock, LazyLock}`, while another makes the call | before and while parked            |
-//! | the yield of a coroutine whose I/O never has to wait   | before the operation that it precedes        |
+//! | `send`, `recv` of a channel, `select!`, that must wait  | before and while parked; no message is received, and one not sent is dropped |
+//! | the yield of a coroutine whose I/O (or channel) never has to wait | before the operation that it precedes        |
 //!
 //! Not cancellation points: everything else, `lock`, `read` and `write` of `sync::Mutex` and `sync::RwLock` among it,
 //! anything inside a Drop that runs during an unwind, the Drop of a closure that never ran and of a result that nobody

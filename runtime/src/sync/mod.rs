@@ -27,7 +27,7 @@ pub mod oneshot;
 pub mod select;
 
 #[doc(inline)]
-pub use crate::select;
+pub use select::select;
 
 mod condvar_word;
 mod lot;

@@ -19,8 +19,7 @@
 //!     (1..=100).for_each(|job| sender.send(job).unwrap());
 //!     drop(sender);
 //!     assert_eq!(workers.into_iter().map(|worker| worker.join().unwrap()).sum::<u32>(), 5050);
-//! })
-//! .unwrap();
+//! });
 //! ```
 
 use super::channel::{self, Figures, Inlet, Outlet, UNBOUNDED, Unsent};

@@ -16,8 +16,7 @@
 //!     }
 //!     drop(sender);
 //!     assert_eq!(receiver.iter().sum::<u32>(), 45);
-//! })
-//! .unwrap();
+//! });
 //! ```
 
 use super::mpmc;
@@ -59,8 +58,7 @@ pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
 ///     let (sender, receiver) = sync_channel(0);
 ///     thread::spawn(move || sender.send(53).unwrap());
 ///     assert_eq!(receiver.recv(), Ok(53));
-/// })
-/// .unwrap();
+/// });
 /// ```
 #[must_use]
 pub fn sync_channel<T>(bound: usize) -> (SyncSender<T>, Receiver<T>) {

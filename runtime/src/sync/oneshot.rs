@@ -12,8 +12,7 @@
 //!     let (sender, receiver) = oneshot::channel();
 //!     thread::spawn(move || sender.send(6 * 7).unwrap());
 //!     assert_eq!(receiver.recv(), Ok(42));
-//! })
-//! .unwrap();
+//! });
 //! ```
 
 #![allow(unsafe_code)]

@@ -19,8 +19,7 @@
 //!     for listener in listeners {
 //!         assert_eq!(listener.join().unwrap(), Ok("news"));
 //!     }
-//! })
-//! .unwrap();
+//! });
 //! ```
 
 mod arm;

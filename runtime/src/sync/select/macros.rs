@@ -61,72 +61,72 @@
 macro_rules! select {
     // What is between `select! {` and `}`: the arms so far, what happens without one, the rest.
     (@arms $arms:tt $other:tt) => {
-        $crate::select!(@outcome $arms $other)
+        $crate::sync::select!(@outcome $arms $other)
     };
     (@arms $arms:tt $other:tt recv($channel:expr $(,)?) -> $pattern:pat => $($rest:tt)*) => {
-        $crate::select!(@body $arms $other {recv ($channel) ($pattern)} $($rest)*)
+        $crate::sync::select!(@body $arms $other {recv ($channel) ($pattern)} $($rest)*)
     };
     (@arms $arms:tt $other:tt send($channel:expr, $message:expr $(,)?) -> $pattern:pat => $($rest:tt)*) => {
-        $crate::select!(@body $arms $other {send ($channel) ($message) ($pattern)} $($rest)*)
+        $crate::sync::select!(@body $arms $other {send ($channel) ($message) ($pattern)} $($rest)*)
     };
     (@arms $arms:tt () default => $($rest:tt)*) => {
-        $crate::select!(@body $arms () {now} $($rest)*)
+        $crate::sync::select!(@body $arms () {now} $($rest)*)
     };
     (@arms $arms:tt () default() => $($rest:tt)*) => {
-        $crate::select!(@body $arms () {now} $($rest)*)
+        $crate::sync::select!(@body $arms () {now} $($rest)*)
     };
     (@arms $arms:tt () default($timeout:expr $(,)?) => $($rest:tt)*) => {
-        $crate::select!(
+        $crate::sync::select!(
             @body $arms () {until (($crate::sync::select::expansion::Instant::now().checked_add($timeout)))} $($rest)*
         )
     };
     (@arms $arms:tt () deadline($deadline:expr $(,)?) => $($rest:tt)*) => {
-        $crate::select!(@body $arms () {until (::std::option::Option::Some($deadline))} $($rest)*)
+        $crate::sync::select!(@body $arms () {until (::std::option::Option::Some($deadline))} $($rest)*)
     };
 
     // The body of an arm.
     (@body $arms:tt $other:tt $head:tt $body:block, $($rest:tt)*) => {
-        $crate::select!(@add $arms $other $head ($body) $($rest)*)
+        $crate::sync::select!(@add $arms $other $head ($body) $($rest)*)
     };
     (@body $arms:tt $other:tt $head:tt $body:block $($rest:tt)*) => {
-        $crate::select!(@add $arms $other $head ($body) $($rest)*)
+        $crate::sync::select!(@add $arms $other $head ($body) $($rest)*)
     };
     (@body $arms:tt $other:tt $head:tt $body:expr, $($rest:tt)*) => {
-        $crate::select!(@add $arms $other $head ($body) $($rest)*)
+        $crate::sync::select!(@add $arms $other $head ($body) $($rest)*)
     };
     (@body $arms:tt $other:tt $head:tt $body:expr) => {
-        $crate::select!(@add $arms $other $head ($body))
+        $crate::sync::select!(@add $arms $other $head ($body))
     };
     (@add [$($arms:tt)*] $other:tt {recv $($head:tt)*} $body:tt $($rest:tt)*) => {
-        $crate::select!(@arms [$($arms)* {recv $($head)* $body}] $other $($rest)*)
+        $crate::sync::select!(@arms [$($arms)* {recv $($head)* $body}] $other $($rest)*)
     };
     (@add [$($arms:tt)*] $other:tt {send $($head:tt)*} $body:tt $($rest:tt)*) => {
-        $crate::select!(@arms [$($arms)* {send $($head)* $body}] $other $($rest)*)
+        $crate::sync::select!(@arms [$($arms)* {send $($head)* $body}] $other $($rest)*)
     };
     (@add $arms:tt () {$($head:tt)*} $body:tt $($rest:tt)*) => {
-        $crate::select!(@arms $arms ($($head)* $body) $($rest)*)
+        $crate::sync::select!(@arms $arms ($($head)* $body) $($rest)*)
     };
 
     // All of it: wait, then run a body.
     (@outcome $arms:tt $other:tt) => {{
         #[allow(unused_imports)]
         use $crate::sync::select::{Receive as _, Transmit as _, expansion::Attempt as _};
-        let outcome = $crate::select!(@make $arms [] $other);
-        $crate::select!(@run outcome $arms $other)
+        let outcome = $crate::sync::select!(@make $arms [] $other);
+        $crate::sync::select!(@run outcome $arms $other)
     }};
     (@make [{recv $channel:tt $pattern:tt $body:tt} $($rest:tt)*] [$($made:ident)*] $other:tt) => {
         match $channel.receiving() {
-            mut arm => $crate::select!(@make [$($rest)*] [$($made)* arm] $other),
+            mut arm => $crate::sync::select!(@make [$($rest)*] [$($made)* arm] $other),
         }
     };
     (@make [{send $channel:tt $message:tt $pattern:tt $body:tt} $($rest:tt)*] [$($made:ident)*] $other:tt) => {
         match $channel.sending() {
-            mut arm => $crate::select!(@make [$($rest)*] [$($made)* arm] $other),
+            mut arm => $crate::sync::select!(@make [$($rest)*] [$($made)* arm] $other),
         }
     };
     (@make [] [$($made:ident)*] $other:tt) => {{
-        $crate::select!(@wait (&mut [$($made.erase()),*]) $other);
-        $crate::select!(@finish $($made)*)
+        $crate::sync::select!(@wait (&mut [$($made.erase()),*]) $other);
+        $crate::sync::select!(@finish $($made)*)
     }};
     (@wait $arms:tt ()) => {
         $crate::sync::select::expansion::select($arms)
@@ -142,7 +142,7 @@ macro_rules! select {
         match $arm.finish() {
             ::std::option::Option::Some(output) => $crate::sync::select::expansion::Outcome::This(output),
             ::std::option::Option::None => {
-                $crate::sync::select::expansion::Outcome::Next($crate::select!(@finish $($rest)*))
+                $crate::sync::select::expansion::Outcome::Next($crate::sync::select!(@finish $($rest)*))
             }
         }
     };
@@ -153,7 +153,7 @@ macro_rules! select {
                 $body
             }
             $crate::sync::select::expansion::Outcome::Next(outcome) => {
-                $crate::select!(@run outcome [$($rest)*] $other)
+                $crate::sync::select!(@run outcome [$($rest)*] $other)
             }
         }
     };
@@ -164,7 +164,7 @@ macro_rules! select {
                 $body
             }
             $crate::sync::select::expansion::Outcome::Next(outcome) => {
-                $crate::select!(@run outcome [$($rest)*] $other)
+                $crate::sync::select!(@run outcome [$($rest)*] $other)
             }
         }
     };
@@ -191,6 +191,9 @@ macro_rules! select {
         )
     };
     ($($arms:tt)*) => {
-        $crate::select!(@arms [] () $($arms)*)
+        $crate::sync::select!(@arms [] () $($arms)*)
     };
 }
+
+#[doc(inline)]
+pub use select;

@@ -17,6 +17,8 @@ mod macros;
 
 pub use arms::{Receive, Transmit};
 pub use builder::Select;
+#[doc(inline)]
+pub use macros::select;
 
 pub(in crate::sync) use arms::{AnyArm, Attempt, RecvArm, SendArm};
 
