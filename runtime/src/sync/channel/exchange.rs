@@ -65,44 +65,45 @@ impl<T> Exchange<T> {
 
     #[inline]
     pub(super) fn send(&self, message: T, deadline: Option<Instant>) -> Result<(), Unsent<T>> {
-        match self.try_send(message) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Disconnected(message)) => Err(Unsent::Disconnected(message)),
-            Err(TrySendError::Full(message)) => self.send_cold(message, deadline),
+        let mut state = self.lock();
+        match state.put(message) {
+            Err(TrySendError::Full(message)) => self.send_cold(state, message, deadline),
+            ended => {
+                drop(state);
+                sent(ended)
+            }
         }
     }
 
+    /// Waits for room, from the moment when there was none.
     #[cold]
-    fn send_cold(&self, mut message: T, deadline: Option<Instant>) -> Result<(), Unsent<T>> {
-        let (mut had, mut expired) = (None, false);
+    fn send_cold<'a>(
+        &'a self,
+        mut state: Guard<'a, State<T>>,
+        mut message: T,
+        deadline: Option<Instant>,
+    ) -> Result<(), Unsent<T>> {
+        let mut had = None;
         loop {
             let wait = Wait::begin();
-            let mut state = self.lock();
-            let put = state.put(message);
-            let number = match put {
-                Err(TrySendError::Full(message)) if !expired => {
-                    state.await_room(had, Standing { waiter: wait.waiter(), seat: None }, Some(message))
-                }
+            let number = state.await_room(had, Standing { waiter: wait.waiter(), seat: None }, Some(message));
+            drop(state);
+            let place = Offer { core: self, number };
+            let parked = wait.park(deadline, Point::Cancellable);
+            std::mem::forget(place);
+            state = self.lock();
+            let Some(Some(back)) = state.leave_senders(number) else {
+                return Ok(());
+            };
+            match state.put(back) {
+                Err(TrySendError::Full(back)) if parked == Parked::Woken => message = back,
                 ended => {
                     drop(state);
                     return sent(ended);
                 }
-            };
-            drop(state);
-            let place = Offer { core: self, number };
-            expired = wait.park(deadline, Point::Cancellable) == Parked::TimedOut;
-            std::mem::forget(place);
-            match self.withdraw(number) {
-                None => return Ok(()),
-                Some(back) => message = back,
             }
             had = Some(number);
         }
-    }
-
-    /// Takes back what waits in the line; `None` if it was sent.
-    fn withdraw(&self, number: Number) -> Option<T> {
-        self.lock().leave_senders(number).flatten()
     }
 
     // ---- receiving -------------------------------------------------------------------------------------------------
@@ -110,37 +111,40 @@ impl<T> Exchange<T> {
     #[inline]
     pub(super) fn receive(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
         budget::spend();
-        match self.try_receive() {
-            Ok(message) => Ok(message),
-            Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
-            Err(TryRecvError::Empty) => self.receive_cold(deadline),
+        let mut state = self.lock();
+        match state.take() {
+            Err(TryRecvError::Empty) => self.receive_cold(state, deadline),
+            ended => {
+                drop(state);
+                received(ended)
+            }
         }
     }
 
-    fn receive_cold(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
-        let (mut had, mut expired) = (None, false);
+    /// Waits for a message, from the moment when there was none.
+    fn receive_cold<'a>(
+        &'a self,
+        mut state: Guard<'a, State<T>>,
+        deadline: Option<Instant>,
+    ) -> Result<T, RecvTimeoutError> {
+        let mut had = None;
         loop {
             let wait = Wait::begin();
-            let mut state = self.lock();
-            if let Some(number) = had {
-                state.leave_receivers(number);
-            }
-            let taken = state.take();
-            let (number, met) = match taken {
-                Err(TryRecvError::Empty) if !expired => {
-                    state.await_message(had, Standing { waiter: wait.waiter(), seat: None })
-                }
+            let (number, met) = state.await_message(had, Standing { waiter: wait.waiter(), seat: None });
+            drop(state);
+            Wakes::from(met).wake();
+            let place = Ear { core: self, number };
+            let parked = wait.park(deadline, Point::Cancellable);
+            std::mem::forget(place);
+            state = self.lock();
+            state.leave_receivers(number);
+            match state.take() {
+                Err(TryRecvError::Empty) if parked == Parked::Woken => had = Some(number),
                 ended => {
                     drop(state);
                     return received(ended);
                 }
-            };
-            drop(state);
-            Wakes::from(met).wake();
-            let place = Ear { core: self, number };
-            expired = wait.park(deadline, Point::Cancellable) == Parked::TimedOut;
-            std::mem::forget(place);
-            had = Some(number);
+            }
         }
     }
 
@@ -213,7 +217,9 @@ struct Offer<'a, T> {
 
 impl<T> Drop for Offer<'_, T> {
     fn drop(&mut self) {
-        drop(self.core.withdraw(self.number));
+        // Dropped once the lock is free.
+        let back = self.core.lock().leave_senders(self.number);
+        drop(back);
     }
 }
 

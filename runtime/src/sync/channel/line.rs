@@ -63,6 +63,11 @@ impl<V> Line<V> {
         Line { places: VecDeque::new(), next: Number(0) }
     }
 
+    #[inline]
+    pub(in crate::sync) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
     /// How many stand here, those included that are chosen elsewhere.
     pub(in crate::sync) fn len(&self) -> usize {
         self.places.len()
@@ -94,7 +99,12 @@ impl<V> Line<V> {
     }
 
     /// Leaves the place and takes along what was brought; `None` if it was claimed.
+    #[inline]
     pub(in crate::sync) fn leave(&mut self, number: Number) -> Option<V> {
+        if self.places.is_empty() { None } else { self.leave_cold(number) }
+    }
+
+    fn leave_cold(&mut self, number: Number) -> Option<V> {
         let index = self.before(number);
         let is_there = self.places.get(index).is_some_and(|place| place.number == number);
         if is_there { self.places.remove(index).map(|place| place.value) } else { None }
@@ -112,7 +122,7 @@ impl<V> Line<V> {
 
     fn claim_cold(&mut self, claimer: Option<&Seat>, wanted: impl Fn(&V) -> bool) -> Option<(Waiter, V)> {
         let index = self.places.iter().position(|place| wanted(&place.value) && place.claim(claimer))?;
-        let place = self.places.remove(index)?;
+        let place = if index == 0 { self.places.pop_front()? } else { self.places.remove(index)? };
         place.waiter.map(|waiter| (waiter, place.value))
     }
 

@@ -30,7 +30,13 @@ pub(in crate::sync) struct Wakes([Option<Waiter>; 2]);
 impl Wakes {
     #[inline]
     pub(in crate::sync) fn wake(self) {
-        self.0.into_iter().flatten().for_each(Waiter::wake);
+        let [one, other] = self.0;
+        if let Some(waiter) = one {
+            waiter.wake();
+        }
+        if let Some(waiter) = other {
+            waiter.wake();
+        }
     }
 }
 
@@ -143,9 +149,11 @@ impl<T> State<T> {
     /// Invariant 2: there may be room for one more.
     #[inline]
     fn admit(&mut self) -> Wakes {
-        if !self.has_room() {
-            return Wakes::default();
-        }
+        if self.senders.is_empty() || !self.has_room() { Wakes::default() } else { self.admit_cold() }
+    }
+
+    #[cold]
+    fn admit_cold(&mut self) -> Wakes {
         match self.senders.claim(None, |_| true) {
             None => Wakes::default(),
             Some((sender, None)) => Some(sender).into(),
@@ -157,7 +165,11 @@ impl<T> State<T> {
 
     /// A receiver that found nothing takes its place. A select that wants to send to a rendezvous is chosen to come and meet it.
     pub(super) fn await_message(&mut self, had: Option<Number>, standing: Standing) -> (Number, Option<Waiter>) {
-        let met = if self.is_rendezvous() { self.senders.claim(standing.seat.as_ref(), |_| true) } else { None };
+        let met = if self.is_rendezvous() && !self.senders.is_empty() {
+            self.senders.claim(standing.seat.as_ref(), |_| true)
+        } else {
+            None
+        };
         (self.receivers.join(had, standing, ()), met.map(|(waiter, _)| waiter))
     }
 

@@ -133,8 +133,8 @@ impl World {
         let (waiting, queued) = (self.state.receivers.len(), self.state.queue.len());
         let chosen = self.receivers.len() - waiting;
         assert!(waiting == 0 || queued <= chosen, "invariant 1: {queued} messages, {chosen} chosen, {waiting} wait");
-        assert!(self.state.senders.len() == 0 || !self.state.has_room(), "invariant 2");
-        assert!(!self.state.is_rendezvous() || waiting == 0 || self.state.senders.len() == 0, "invariant 3");
+        assert!(self.state.senders.is_empty() || !self.state.has_room(), "invariant 2");
+        assert!(!self.state.is_rendezvous() || waiting == 0 || self.state.senders.is_empty(), "invariant 3");
         assert!(self.state.is_rendezvous() || queued <= self.state.capacity);
     }
 }
