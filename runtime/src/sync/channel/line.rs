@@ -79,6 +79,7 @@ impl<V> Line<V> {
     }
 
     /// Takes a place: the one it had, or the last.
+    #[inline]
     pub(in crate::sync) fn join(&mut self, had: Option<Number>, standing: Standing, value: V) -> Number {
         let number = had.unwrap_or(self.next);
         let Standing { waiter, seat } = standing;

@@ -135,7 +135,7 @@ impl<T> State<T> {
     }
 
     fn take_cold(&mut self) -> Result<(T, Wakes), TryRecvError> {
-        if self.queue.capacity() > KEPT {
+        if self.queue.capacity() > KEPT && size_of::<T>() > 0 {
             self.queue.shrink_to(KEPT);
         }
         if self.is_rendezvous()
@@ -164,6 +164,7 @@ impl<T> State<T> {
     // ---- waiting ---------------------------------------------------------------------------------------------------
 
     /// A receiver that found nothing takes its place. A select that wants to send to a rendezvous is chosen to come and meet it.
+    #[inline]
     pub(super) fn await_message(&mut self, had: Option<Number>, standing: Standing) -> (Number, Option<Waiter>) {
         let met = if self.is_rendezvous() && !self.senders.is_empty() {
             self.senders.claim(standing.seat.as_ref(), |_| true)
@@ -179,6 +180,7 @@ impl<T> State<T> {
     }
 
     /// A receiver waits no more, and will look for a message.
+    #[inline]
     pub(super) fn leave_receivers(&mut self, number: Number) {
         self.receivers.leave(number);
     }
