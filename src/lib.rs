@@ -40,19 +40,14 @@
 //! | `std::net` | [`dormouse::net`](net), which re-exports `std`'s addresses and [`Shutdown`](net::Shutdown) |
 //! | `std::net::ToSocketAddrs` | [`net::ToSocketAddrs`], the same for the same types, but a lookup parks |
 //! | `std::os::unix::net`, `std::os::linux::net` | [`dormouse::os::unix::net`](os::unix::net), [`dormouse::os::linux::net`](os::linux::net) |
-//! | `std::thread::{spawn, Builder, JoinHandle}` | [`thread::spawn`], [`thread::Builder`], [`thread::JoinHandle`] |
-//! | `std::thread::{current, Thread, ThreadId}` | [`thread::current`], [`thread::Thread`], [`thread::ThreadId`] |
-//! | `std::thread::{scope, Scope, ScopedJoinHandle}` | [`thread::scope`], [`thread::Scope`], [`thread::ScopedJoinHandle`] |
+//! | `std::thread` | [`dormouse::thread`](thread): coroutines where std has threads |
 //! | `std::thread_local!`, `std::thread::LocalKey` | [`thread_local!`], [`thread::LocalKey`]: of each coroutine its own |
-//! | `std::thread::{panicking, available_parallelism}` | [`thread::panicking`], [`thread::available_parallelism`] |
-//! | `std::sync::Barrier` | [`sync::Barrier`] |
-//! | `std::thread::{park, park_timeout}` | [`thread::park`], [`thread::park_timeout`] |
-//! | `std::thread::{sleep, sleep_until, yield_now}` | [`thread::sleep`], [`thread::sleep_until`], [`thread::yield_now`] |
+//! | `std::sync` | [`dormouse::sync`](sync): locks, [`mpsc`](sync::mpsc), `Arc`, atomics; also [`mpmc`](sync::mpmc) and [`oneshot`](sync::oneshot), unstable in std |
 //! | nothing | [`run`], [`Builder`], [`spawn_local`], [`no_park`], [`Cancelled`], [`thread::stack_high_water`], [`net::lookup_host`], batches of datagrams, builders of TCP sockets |
-//! | nothing | [`sync::Semaphore`], [`sync::WaitGroup`], [`sync::Notify`] |
+//! | nothing | [`sync::select!`](sync::select), [`sync::broadcast`], [`sync::Semaphore`], [`sync::WaitGroup`], [`sync::Notify`] |
 //!
 //! All of these work on a plain OS thread, too, where they block it, except [`spawn_local`], which panics there.
-//! The rest of `std::sync`, `std::fs` and whatever else blocks without knowing of coroutines blocks the worker.
+//! `std::sync`, `std::fs` and whatever else blocks without knowing of coroutines blocks the worker.
 
 #![deny(unsafe_code)]
 
