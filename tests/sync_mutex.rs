@@ -408,3 +408,32 @@ fn many_workers_and_threads() {
         assert_eq!(total, (COROUTINES + 3) * TURNS);
     });
 }
+
+/// Nobody is suspended in an unwind any more when the second panics, though somebody was a moment before.
+#[test]
+fn a_panic_poisons_right_after_the_end_of_another_unwind() {
+    bounded(10, || {
+        run(|| {
+            let mutex = Rc::new(Mutex::new(()));
+            let first = spawn_local(|| {
+                let _parks = OnDrop(|| {
+                    thread::yield_now();
+                    thread::park();
+                });
+                panic!("first");
+            });
+            settle();
+            let theirs = Rc::clone(&mutex);
+            let second = spawn_local(move || {
+                thread::park();
+                let _held = theirs.lock().unwrap();
+                panic!("second");
+            });
+            settle();
+            first.thread().unpark();
+            second.thread().unpark();
+            assert!(second.join().is_err() && first.join().is_err());
+            assert!(mutex.is_poisoned());
+        });
+    });
+}

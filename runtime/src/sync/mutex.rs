@@ -34,7 +34,8 @@ use std::sync::{LockResult, TryLockError, TryLockResult};
 /// # Fairness
 ///
 /// Waiters queue in order. A mutex that is free can be taken by whoever comes, also before those who wait; but a waiter that
-/// was woken and found it taken is the next to hold it.
+/// was woken and found it taken is the next to hold it. One waiter is woken at a time: those behind a coroutine whose worker is
+/// busy wait until it has had its turn there.
 ///
 /// # Examples
 ///

@@ -238,6 +238,8 @@ impl<T: PartialEq> PartialEq for OnceLock<T> {
 
 impl<T: Eq> Eq for OnceLock<T> {}
 
+/// Unlike std's, this Drop counts as a use of `T`'s borrows: a value cannot borrow from what is dropped together with the
+/// lock.
 impl<T> Drop for OnceLock<T> {
     #[inline]
     fn drop(&mut self) {

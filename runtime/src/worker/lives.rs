@@ -102,6 +102,10 @@ impl Worker {
         if let Some(left) = ended {
             self.end(index, left);
         }
+        // The next to panic may be the only one again.
+        if self.perhaps_unwinding.get() > 0 {
+            self.look_for_certainty();
+        }
     }
 
     #[inline(never)]

@@ -95,8 +95,8 @@ impl Worker {
         if self.perhaps_unwinding.get() == 0 {
             certain.clear();
         }
-        let own = self.with_running(|slot| slot.record.id);
-        if unwinding == Unwinding::Yes && !certain.contains(&own) {
+        let (own, thrown) = self.with_running(|slot| (slot.record.id, slot.life.thrown));
+        if unwinding == Unwinding::Yes && thrown == 0 && !certain.contains(&own) {
             certain.push(own);
         }
         drop(certain);
