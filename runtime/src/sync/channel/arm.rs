@@ -5,8 +5,9 @@
 //! Every round tries all arms, from another one each time; if none can go on, the select takes a place in the line of
 //! each, with one [`Choice`] shared by all places, and parks. Whoever has something for it claims that word first, under
 //! the lock of its own channel, and so chooses it once. Chosen, it leaves all lines and tries the arm it was chosen for;
-//! somebody may have been faster, and then it begins again. A chosen select has not got anything yet, so nothing can be
-//! lost on the way: if it is cancelled instead of coming, it passes on what it was chosen for.
+//! somebody may have been faster, and then it begins again, and waits on in its old places: else the fast would starve it.
+//! A chosen select has not got anything yet, so nothing can be lost on the way: if it is cancelled instead of coming, it
+//! passes on what it was chosen for.
 //!
 //! Invariant 1: an arm is tried only while the select stands in no line; so a select never waits for what another one
 //! does while that one waits for it.
@@ -34,7 +35,7 @@ pub(in crate::sync) trait Arm {
     /// Does it, if that needs no waiting; `true` if it is done.
     fn attempt(&mut self) -> bool;
 
-    /// Takes a place in the line, unless an attempt would succeed.
+    /// Takes a place in the line, the one it had if it had one, unless an attempt would succeed.
     fn enroll(&mut self, waiter: Waiter, seat: Seat) -> Enrolled;
 
     /// Leaves the line, if it stands there.

@@ -14,7 +14,7 @@ use std::sync::mpsc::{RecvError, SendError, TryRecvError, TrySendError};
 pub(in crate::sync) struct Receiving<'a, T> {
     /// The channel.
     core: &'a Exchange<T>,
-    /// Its place in the line, while it waits.
+    /// Its place in the line, from its first wait on: one that was chosen and came too late waits on where it stood.
     number: Option<Number>,
     /// What it received.
     received: Option<Result<T, RecvError>>,
@@ -45,7 +45,7 @@ impl<T> Arm for Receiving<'_, T> {
         if state.can_take(&seat) {
             return Enrolled::Ready;
         }
-        let (number, met) = state.await_message(None, Standing { waiter, seat: Some(seat) });
+        let (number, met) = state.await_message(self.number, Standing { waiter, seat: Some(seat) });
         drop(state);
         self.number = Some(number);
         Wakes::from(met).wake();
@@ -53,7 +53,7 @@ impl<T> Arm for Receiving<'_, T> {
     }
 
     fn withdraw(&mut self) {
-        if let Some(number) = self.number.take() {
+        if let Some(number) = self.number {
             self.core.lock().leave_receivers(number);
         }
     }
@@ -68,7 +68,7 @@ impl<T> Arm for Receiving<'_, T> {
 pub(in crate::sync) struct Sending<'a, T> {
     /// The channel.
     core: &'a Exchange<T>,
-    /// Its place in the line, while it waits.
+    /// Its place in the line, from its first wait on: one that was chosen and came too late waits on where it stood.
     number: Option<Number>,
     /// The right to send.
     room: Option<Room<'a, T>>,
@@ -100,12 +100,12 @@ impl<T> Arm for Sending<'_, T> {
         if state.can_put(&seat) {
             return Enrolled::Ready;
         }
-        self.number = Some(state.await_room(None, Standing { waiter, seat: Some(seat) }, None));
+        self.number = Some(state.await_room(self.number, Standing { waiter, seat: Some(seat) }, None));
         Enrolled::Waits
     }
 
     fn withdraw(&mut self) {
-        if let Some(number) = self.number.take() {
+        if let Some(number) = self.number {
             let none = self.core.lock().leave_senders(number);
             debug_assert!(none.flatten().is_none(), "a select brings no message");
         }
