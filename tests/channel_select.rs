@@ -111,6 +111,27 @@ fn what_an_arm_would_have_sent_is_still_there() {
     });
 }
 
+/// A channel that has no room, with both its ends.
+fn full_of(message: u8) -> (mpsc::SyncSender<u8>, mpsc::Receiver<u8>) {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    sender.send(message).unwrap();
+    (sender, receiver)
+}
+
+#[test]
+fn a_sender_may_be_a_temporary() {
+    let (sender, receiver) = mpsc::sync_channel(2);
+    let senders = [sender];
+    select! { send(senders[0].clone(), 1) -> sent => sent.unwrap() }
+    let sent = select! {
+        send(full_of(0).0, 3) -> _ => None,
+        send(senders[0].clone(), 2) -> sent => sent.ok(),
+    };
+    assert!(sent.is_some());
+    drop(senders);
+    assert_eq!(receiver.iter().collect::<Vec<_>>(), [1, 2]);
+}
+
 fn unmakable() -> u8 {
     panic!("no message")
 }

@@ -100,9 +100,11 @@ macro_rules! select {
     (@add [$($arms:tt)*] $other:tt {recv $($head:tt)*} $body:tt $($rest:tt)*) => {
         $crate::sync::select!(@arms [$($arms)* {recv $($head)* $body}] $other $($rest)*)
     };
-    (@add [$($arms:tt)*] $other:tt {send $($head:tt)*} $body:tt $($rest:tt)*) => {
-        $crate::sync::select!(@arms [$($arms)* {send $($head)* $body}] $other $($rest)*)
-    };
+    // What was chosen to send is sent outside of the scope of the arms: the sender, which may be a temporary, outlives it.
+    (@add [$($arms:tt)*] $other:tt {send $channel:tt $($head:tt)*} $body:tt $($rest:tt)*) => {{
+        let channel = &$channel;
+        $crate::sync::select!(@arms [$($arms)* {send (channel) $($head)* $body}] $other $($rest)*)
+    }};
     (@add $arms:tt () {$($head:tt)*} $body:tt $($rest:tt)*) => {
         $crate::sync::select!(@arms $arms ($($head)* $body) $($rest)*)
     };
