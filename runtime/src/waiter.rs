@@ -17,6 +17,10 @@
 //! * **How a stale wake is told from a fresh one.** By the ticket: the owner compares it with the present wait when it
 //!   applies the wake. A wake that comes between `Wait::begin` and the park is kept, and the park returns at once.
 //! * **Spurious returns** are allowed: callers loop.
+//! * **Who never comes back.** A coroutine that a runtime leaks at its end, since it did not end within the shutdown timeout,
+//!   unlinks nothing. If the primitive outlives that runtime, the waiter keeps its place, and may be chosen instead of one
+//!   that lives; nobody passes on what it was chosen for. A message stays in its channel for whoever looks next; a permit
+//!   or a lock that was handed to it is never given back.
 //! * **What a waiter costs.** Woken from another thread, one message: it is woken once, since `wake` consumes it.
 //! * **The user's park token** (`thread::park`) shares no word with these waits; neither ends the other.
 //! * **Memory order.** What happened before `wake` is seen after `park` returned `Woken`.

@@ -160,7 +160,9 @@ impl<T> Sender<T> {
 }
 
 impl<T> Receiver<T> {
-    /// Receives a message if there is one.
+    /// Receives a message if there is one. Without capacity that is one whose sender waits in a `send`: a
+    /// [`select!`](crate::sync::select!) that waits has none yet, since it makes its message once it is chosen, and meets
+    /// only a receiver that waits too.
     ///
     /// # Errors
     ///

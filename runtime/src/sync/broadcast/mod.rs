@@ -45,6 +45,9 @@ use std::time::{Duration, Instant};
 
 /// Makes a channel that keeps the last `capacity` messages, and its first receiver.
 ///
+/// For its ends to be [`Send`], `T` is to be [`Sync`] too, which other channels do not ask: all receivers share a message,
+/// and each clones it on its own thread.
+///
 /// # Panics
 ///
 /// If `capacity` is 0.

@@ -238,7 +238,8 @@ impl<T> State<T> {
         Ok(receiver)
     }
 
-    /// Sends what room was promised to.
+    /// Sends what room was promised to. A receiver is chosen, though [`reserve`](State::reserve) may have chosen one: that
+    /// one may have given up since then, with no message to pass on (invariant 1). The one too many waits on in its place.
     pub(super) fn fulfil(&mut self, message: T) -> Result<Option<Waiter>, T> {
         self.reserved -= 1;
         if self.receiver_count == 0 { Err(message) } else { Ok(self.push(message)) }

@@ -41,7 +41,8 @@ impl<'a, R> Select<'a, R> {
     }
 
     /// Adds an arm that sends to `channel` what `message` gives, which is called only when there is room; `then` gets what
-    /// came of it.
+    /// came of it. In a channel without capacity the receiver has been chosen by then and waits until `message` returns:
+    /// that should be quick, and must not wait for the receiver.
     ///
     /// # Examples
     ///

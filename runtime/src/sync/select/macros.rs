@@ -18,6 +18,10 @@
 /// it would have moved is still there in the other bodies. The body of a closed arm runs at once: take it out of the
 /// select, or it runs again and again.
 ///
+/// In a channel without capacity a receiver that waits is chosen before `message` is evaluated. Until that is done it waits
+/// on, even if it is a select and another of its arms could go on. So what makes the message should be quick, and must not
+/// wait for anything that the receiver would have to do: they would wait for each other.
+///
 /// # Blocking
 ///
 /// If no arm can go on, parks the coroutine or blocks the plain thread. A cancellation point then, and nothing is lost by
