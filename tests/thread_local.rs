@@ -423,3 +423,25 @@ fn a_hundred_thousand_come_and_go() {
         assert_eq!(DROPPED.load(SeqCst), 100_000);
     });
 }
+
+/// The names that the macro uses are out of the way of the user's own, which an initialiser and a type may name.
+#[test]
+fn an_initialiser_may_use_any_name() {
+    const INIT: u32 = 5;
+    const PLACE: usize = 2;
+
+    fn init() -> Cell<u32> {
+        Cell::new(7)
+    }
+
+    dormouse::thread_local! {
+        static LAZY: Cell<u32> = init();
+        static CONST: Cell<u32> = const { Cell::new(INIT) };
+        static SIZED: Cell<[u8; PLACE]> = const { Cell::new([1; PLACE]) };
+        static ELIDED: Cell<&str> = const { Cell::new("text") };
+    }
+
+    let seen = || (LAZY.get(), CONST.get(), SIZED.get(), ELIDED.get());
+    assert_eq!(seen(), (7, 5, [1, 1], "text"));
+    assert_eq!(run(move || spawn(seen).join().unwrap()), (7, 5, [1, 1], "text"));
+}

@@ -62,27 +62,28 @@ macro_rules! thread_local {
         $(#[$attribute])* $visible const $name: $crate::thread::LocalKey<$t> = $crate::thread_local!(@key $t, $init);
     };
     (@key $t:ty, const $init:block) => {{
-        const INIT: $t = $init;
-        fn init() -> $t {
-            INIT
-        }
+        const __DORMOUSE_INTERNAL_INIT: $t = $init;
         ::std::thread_local! {
-            static THREAD: $t = const { INIT };
+            static __DORMOUSE_INTERNAL_THREAD: $t = const { __DORMOUSE_INTERNAL_INIT };
         }
-        static PLACE: $crate::thread::local_impl::Place<$t> =
-            $crate::thread::local_impl::Place::new(init, THREAD);
-        $crate::thread::LocalKey::new(&PLACE)
+        $crate::thread::LocalKey::new(|| {
+            static __DORMOUSE_INTERNAL_PLACE: $crate::thread::local_impl::Place<$t> =
+                $crate::thread::local_impl::Place::new(|| __DORMOUSE_INTERNAL_INIT, __DORMOUSE_INTERNAL_THREAD);
+            &__DORMOUSE_INTERNAL_PLACE
+        })
     }};
     (@key $t:ty, $init:expr) => {{
-        fn init() -> $t {
+        fn __dormouse_internal_init() -> $t {
             $init
         }
         ::std::thread_local! {
-            static THREAD: $t = init();
+            static __DORMOUSE_INTERNAL_THREAD: $t = __dormouse_internal_init();
         }
-        static PLACE: $crate::thread::local_impl::Place<$t> =
-            $crate::thread::local_impl::Place::new(init, THREAD);
-        $crate::thread::LocalKey::new(&PLACE)
+        $crate::thread::LocalKey::new(|| {
+            static __DORMOUSE_INTERNAL_PLACE: $crate::thread::local_impl::Place<$t> =
+                $crate::thread::local_impl::Place::new(__dormouse_internal_init, __DORMOUSE_INTERNAL_THREAD);
+            &__DORMOUSE_INTERNAL_PLACE
+        })
     }};
 }
 
@@ -119,8 +120,8 @@ impl<T: 'static> Place<T> {
 ///
 /// Outside of coroutines each OS thread has its own value, which is dropped when the thread ends.
 pub struct LocalKey<T: 'static> {
-    /// Invariant 1.
-    place: &'static Place<T>,
+    /// Invariant 1. By a function, since a constant may refer to what changes only from Rust 1.90 on.
+    place: fn() -> &'static Place<T>,
 }
 
 /// A value was used while it was dropped, or later.
@@ -139,7 +140,7 @@ enum Owner<T> {
 impl<T: 'static> LocalKey<T> {
     /// For `thread_local!` alone.
     #[doc(hidden)]
-    pub const fn new(place: &'static Place<T>) -> LocalKey<T> {
+    pub const fn new(place: fn() -> &'static Place<T>) -> LocalKey<T> {
         LocalKey { place }
     }
 
@@ -169,17 +170,17 @@ impl<T: 'static> LocalKey<T> {
     where
         F: FnOnce(&T) -> R,
     {
-        match self.owner(self.place.init)? {
+        match self.owner((self.place)().init)? {
             // SAFETY: it is there until the coroutine has ended; `f` is called before, and the Drop of the value finds none.
             Owner::Coroutine(value) => Ok(f(unsafe { value.as_ref() })),
-            Owner::Thread => self.place.thread.try_with(f).map_err(|_| AccessError),
+            Owner::Thread => (self.place)().thread.try_with(f).map_err(|_| AccessError),
         }
     }
 
     /// Invariant 1.
     #[inline]
     fn key(&self) -> Key {
-        std::ptr::from_ref(self.place).addr()
+        std::ptr::from_ref((self.place)()).addr()
     }
 
     /// Whose value is to be used. If it is a coroutine's that is not there, it is what `init` makes.
@@ -229,7 +230,7 @@ impl<T: 'static> LocalKey<Cell<T>> {
         match owner {
             // SAFETY: as in `try_with`.
             Owner::Coroutine(cell) => unsafe { cell.as_ref() }.set(value),
-            Owner::Thread => self.place.thread.set(value),
+            Owner::Thread => (self.place)().thread.set(value),
         }
     }
 
@@ -319,7 +320,7 @@ impl<T: 'static> LocalKey<RefCell<T>> {
         match owner {
             // SAFETY: as in `try_with`.
             Owner::Coroutine(cell) => *unsafe { cell.as_ref() }.borrow_mut() = value,
-            Owner::Thread => self.place.thread.set(value),
+            Owner::Thread => (self.place)().thread.set(value),
         }
     }
 
