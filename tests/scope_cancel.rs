@@ -215,3 +215,35 @@ fn with_a_leaked_child_its_parent_is_leaked() {
     ended.said(&["coroutine 'stubborn'", "coroutine 'parent'", "went on"]);
     assert_eq!(ended.stderr.matches("is leaked").count(), 4, "{}", ended.stderr);
 }
+
+/// Somebody else on the worker unwinds, so that nothing but the scope knows that its caller does not.
+#[test]
+fn one_that_is_cut_short_unwinds_also_while_another_unwinds() {
+    bounded(10, || {
+        run(|| {
+            let went_on = Arc::new(AtomicUsize::new(0));
+            let sees = Arc::clone(&went_on);
+            let parent = spawn(move || {
+                let mut result = None;
+                thread::scope(|s| {
+                    s.spawn(|| {
+                        thread::park();
+                        result = Some(1);
+                    });
+                });
+                sees.store(1 + usize::from(result.is_some()), SeqCst);
+            });
+            (0..10).for_each(|_| thread::yield_now());
+            let other = spawn(|| {
+                let _parks = OnDrop(thread::park);
+                panic!("unwinds slowly");
+            });
+            (0..10).for_each(|_| thread::yield_now());
+            parent.cancel();
+            assert!(parent.join().is_err());
+            assert_eq!(went_on.load(SeqCst), 0, "the scope returned, though its child was cut short");
+            other.thread().unpark();
+            assert!(other.join().is_err());
+        });
+    });
+}

@@ -99,9 +99,11 @@ impl Children {
         }
     }
 
-    /// Blocks until all have ended. A cancel of the caller does not end this: it cancels the children, as `cut` does.
-    pub(super) fn wait(&self, mut cut: bool) {
+    /// Blocks until all have ended. A cancel of the caller does not end this: it cancels the children, as `cut` does, and the
+    /// answer is `true`. Then the caller was not unwinding, so it may unwind now.
+    pub(super) fn wait(&self, mut cut: bool) -> bool {
         let bomb = AbortOnUnwind;
+        let mut cancelled = false;
         if cut {
             self.cancel();
         }
@@ -113,11 +115,12 @@ impl Children {
             if cut {
                 wait.park(None, Point::Shielded);
             } else if wait.park_or_cancelled() {
-                cut = true;
+                (cut, cancelled) = (true, true);
                 self.cancel();
             }
         }
         std::mem::forget(bomb);
+        cancelled
     }
 
     /// Leaves the waiter for the last child to wake; `false` if all have ended.

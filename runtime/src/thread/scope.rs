@@ -151,11 +151,16 @@ where
     let scope =
         Scope { children: Arc::new(Children::new()), main: super::current(), scope: PhantomData, env: PhantomData };
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
-    scope.children.wait(result.as_ref().is_err_and(|payload| cancel::is_own(&**payload)));
+    let cancelled = scope.children.wait(result.as_ref().is_err_and(|payload| cancel::is_own(&**payload)));
     match (result, scope.children.verdict()) {
         (Err(payload), _) => resume_unwind(payload),
         (Ok(_), Verdict::Panicked) => panic!("a scoped thread panicked"),
         (Ok(value), Verdict::Cut) => {
+            if cancelled {
+                // Others of this worker may be unwinding meanwhile, but not this one.
+                drop(value);
+                cancel::throw();
+            }
             unwind_if_cancelled();
             value
         }
