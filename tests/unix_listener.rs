@@ -122,7 +122,11 @@ fn acceptors_that_are_cancelled_strand_nobody() {
         for _ in 0..2 {
             let (finished, addr) = (Arc::clone(&finished), addr.clone());
             std::thread::spawn(move || {
-                (0..250).for_each(|_| knock(&addr));
+                (0..250).for_each(|_| {
+                    let stream = UnixStream::connect_addr(&addr).unwrap();
+                    // Nothing, if the acceptor was cancelled before it could answer.
+                    assert!((&stream).read(&mut [0]).unwrap() <= 1);
+                });
                 finished.fetch_add(1, Ordering::Relaxed);
             });
         }
