@@ -29,7 +29,7 @@
 //! anything inside a Drop that runs during an unwind, the Drop of a closure that never ran and of a result that nobody
 //! joins, anything on a plain thread.
 //!
-//! A panic hook must not park: std then takes every further panic of that thread for one inside the hook, and aborts. Later additions (locks, scopes, channels) name their own place in this table.
+//! A panic hook must not park: std then takes every further panic of that thread for one inside the hook, and aborts.
 
 use std::any::Any;
 

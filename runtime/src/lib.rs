@@ -26,6 +26,7 @@
 //! | `cancel`, `park`, `os_thread`, `waiter` | the one suspension point, and the contract of who waits |
 //! | `wait`, `budget` | waiting for an fd |
 //! | `blocking` | calls that block, on threads of their own |
+//! | `sync` | locks, channels, signals |
 //! | `runtime`, `builder`, `thread` | start, end, and the std-shaped surface |
 
 #![deny(unsafe_code)]

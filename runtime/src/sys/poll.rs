@@ -58,8 +58,8 @@ pub(crate) fn send_urgent(socket: &impl AsRawFd) {
 pub(crate) fn queue_errors(socket: &impl AsRawFd) {
     let on: libc::c_int = 1;
     let length = size_of_val(&on) as libc::socklen_t;
+    let (fd, value) = (socket.as_raw_fd(), (&raw const on).cast());
     // SAFETY: one integer, alive for the call.
-    let set =
-        unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_IP, libc::IP_RECVERR, (&raw const on).cast(), length) };
+    let set = unsafe { libc::setsockopt(fd, libc::SOL_IP, libc::IP_RECVERR, value, length) };
     assert_eq!(set, 0);
 }
