@@ -56,6 +56,38 @@ fn each_producer_is_heard_in_its_order() {
     });
 }
 
+/// A channel that one worker has had to itself costs it no atomics; then others come, in the middle of its use.
+#[test]
+fn others_come_to_a_channel_of_one_worker() {
+    in_three_settings(|setting| {
+        for round in 0..20 {
+            let (sender, receiver) = mpmc::sync_channel(16);
+            const OWN: u64 = 300;
+            const EACH: u64 = 200;
+            let (own, mate) = (sender.clone(), receiver.clone());
+            let owner = setting.nth(0, move || {
+                let pass = |n: u64| {
+                    own.send(n).unwrap();
+                    mate.try_recv().map_or(0, |n| n)
+                };
+                (0..OWN).map(pass).sum::<u64>()
+            });
+            let others: Vec<_> = (0..2)
+                .map(|n| {
+                    let (sender, receiver) = (sender.clone(), receiver.clone());
+                    setting.nth(n + round % 2 + 1, move || {
+                        (0..EACH).map(|n| sender.send(n).map_or(0, |()| receiver.try_recv().unwrap_or(0))).sum::<u64>()
+                    })
+                })
+                .collect();
+            drop(sender);
+            let taken = others.into_iter().map(|other| other.join()).sum::<u64>() + owner.join();
+            let rest = receiver.iter().sum::<u64>();
+            assert_eq!(taken + rest, OWN * (OWN - 1) / 2 + EACH * (EACH - 1));
+        }
+    });
+}
+
 /// Half way through, the receivers go: every message was received or came back or was dropped, once.
 #[test]
 fn receivers_that_go_in_mid_send() {

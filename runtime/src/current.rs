@@ -7,6 +7,7 @@
 
 #![allow(unsafe_code)]
 
+use crate::lock::{Biased, BiasedGuard, STRANGER};
 use crate::os_thread::OsThread;
 use crate::remote::{self, Block, Message, RecordRef, Remote, WorkerId};
 use crate::worker::Worker;
@@ -42,9 +43,24 @@ pub(crate) fn with_coroutine<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
 }
 
 /// Calls `f` with the worker of this thread, if this thread is one.
+#[inline(always)]
 pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
     // SAFETY: as above.
     f(unsafe { pointer().as_ref() })
+}
+
+/// Takes a lock that may be biased to this thread's worker.
+#[inline(always)]
+pub(crate) fn lock<T>(lock: &Biased<T>) -> BiasedGuard<'_, T> {
+    with_worker(|worker| lock_on(worker, lock))
+}
+
+/// As [`lock`], on the thread of `worker`, or of none.
+#[inline(always)]
+pub(crate) fn lock_on<'a, T>(worker: Option<&Worker>, lock: &'a Biased<T>) -> BiasedGuard<'a, T> {
+    let home = worker.map_or(STRANGER, |worker| worker.remote.id.number());
+    // SAFETY: a worker is known to nobody but its own thread, and its number is never given again.
+    unsafe { lock.lock(home) }
 }
 
 /// Names `worker` as this thread's for as long as the value lives.

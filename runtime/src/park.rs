@@ -112,12 +112,16 @@ fn park(worker: &Worker, on: Awaited, deadline: Option<Instant>, point: Point) -
 /// Parks for the internal wait begun last. See `waiter.rs`.
 #[inline(always)]
 pub(crate) fn park_waiting(deadline: Option<Instant>, point: Point) -> Parked {
-    in_coroutine(|worker| {
-        if worker.with_running(|slot| slot.life.woken) {
-            return Parked::Woken;
-        }
-        park(worker, Awaited::Wait, deadline, point)
-    })
+    in_coroutine(|worker| park_waiting_on(worker, deadline, point))
+}
+
+/// As [`park_waiting`], of the coroutine that runs on this worker.
+#[inline(always)]
+pub(crate) fn park_waiting_on(worker: &Worker, deadline: Option<Instant>, point: Point) -> Parked {
+    if worker.with_running(|slot| slot.life.woken) {
+        return Parked::Woken;
+    }
+    park(worker, Awaited::Wait, deadline, point)
 }
 
 /// As [`park_waiting`], but a cancel is answered with `true` where that throws.

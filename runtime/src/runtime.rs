@@ -15,6 +15,7 @@ use crate::spawn_queue::Fleet;
 use crate::spawned::{Output, Spawned};
 use crate::stack::{self, GuardKind, StackSettings};
 use crate::sys::fault::{self, AlternateStack};
+use crate::sys::membarrier;
 use crate::worker::{Unwinding, Worker};
 use std::cell::Cell;
 use std::io::{self, Write};
@@ -119,6 +120,7 @@ fn make_fleet(settings: &Settings) -> io::Result<Arc<Fleet>> {
     if settings.workers == 0 {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a runtime needs at least one worker"));
     }
+    membarrier::register();
     let workers: io::Result<Box<[_]>> = (0..settings.workers).map(|_| Remote::open()).collect();
     fault::install(current::explain_fault);
     Ok(Arc::new(Fleet::new(workers?, settings.shutdown_timeout)))

@@ -144,6 +144,7 @@ impl Life {
     }
 
     /// The state table. `true` if the event made a parked coroutine ready.
+    #[inline(always)]
     pub(crate) fn deliver(&mut self, event: Event) -> bool {
         let outcome = match self.state {
             State::Parked { on, shield } => self.ends(on, shield, event),
@@ -171,6 +172,7 @@ impl Life {
     }
 
     /// The outcome with which `event` ends a park on `on`, if it does.
+    #[inline(always)]
     fn ends(&self, on: Awaited, shield: Shield, event: Event) -> Option<Outcome> {
         match event {
             Event::Unpark => (on == Awaited::Token).then_some(Outcome::Woken),

@@ -31,6 +31,7 @@ use crate::mail::Ticket;
 use crate::os_thread::{OsThread, Parked};
 use crate::park;
 use crate::remote::{Message, SlotName};
+use crate::worker::Worker;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Instant;
@@ -67,19 +68,26 @@ enum Party {
     },
 }
 
+impl Party {
+    #[inline(always)]
+    fn of_coroutine(worker: &Worker) -> Party {
+        let (slot, ticket) = worker.begin_wait();
+        Party::Coroutine { slot, ticket }
+    }
+
+    fn of_thread() -> Party {
+        let thread = current::os_thread();
+        Party::Thread { ticket: thread.begin_wait(), thread }
+    }
+}
+
 impl Wait {
     /// Begins a wait of the calling coroutine or thread; any earlier one of its own is over.
     #[inline]
     pub(crate) fn begin() -> Wait {
         let party = current::with_coroutine(|worker| match worker {
-            Some(worker) => {
-                let (slot, ticket) = worker.begin_wait();
-                Party::Coroutine { slot, ticket }
-            }
-            None => {
-                let thread = current::os_thread();
-                Party::Thread { ticket: thread.begin_wait(), thread }
-            }
+            Some(worker) => Party::of_coroutine(worker),
+            None => Party::of_thread(),
         });
         Wait { party, own: PhantomData }
     }
@@ -120,23 +128,73 @@ impl Wait {
     }
 }
 
+/// Who makes one wait after the other, for a primitive that has found out once who it is.
+pub(crate) trait Waits {
+    /// Begins a wait; any earlier one is over. The other end of it, to be left where it will be found.
+    fn begin(&mut self) -> Waiter;
+
+    /// As [`Wait::park`], of the wait begun last.
+    fn park(&self, deadline: Option<Instant>, point: Point) -> Parked;
+}
+
+/// The coroutine that runs on this worker.
+impl Waits for &Worker {
+    #[inline(always)]
+    fn begin(&mut self) -> Waiter {
+        Waiter(Party::of_coroutine(self))
+    }
+
+    #[inline(always)]
+    fn park(&self, deadline: Option<Instant>, point: Point) -> Parked {
+        park::park_waiting_on(self, deadline, point)
+    }
+}
+
+/// This plain thread.
+#[derive(Debug, Default)]
+pub(crate) struct ThisThread {
+    /// Begun last.
+    wait: Option<Wait>,
+}
+
+impl Waits for ThisThread {
+    fn begin(&mut self) -> Waiter {
+        self.wait.insert(Wait { party: Party::of_thread(), own: PhantomData }).waiter()
+    }
+
+    fn park(&self, deadline: Option<Instant>, point: Point) -> Parked {
+        self.wait.as_ref().expect("begun before").park(deadline, point)
+    }
+}
+
 impl Waiter {
     /// Ends the wait, from any thread; does nothing if it is over.
     #[inline]
     pub(crate) fn wake(self) {
+        current::with_worker(|worker| self.wake_on(worker));
+    }
+
+    /// As [`Waiter::wake`], from this worker's thread, or from a plain one if there is none.
+    #[inline(always)]
+    pub(crate) fn wake_on(self, worker: Option<&Worker>) {
         match self.0 {
-            Party::Coroutine { slot, ticket } => wake_coroutine(slot, ticket),
+            Party::Coroutine { slot, ticket } => wake_coroutine(worker, slot, ticket),
             Party::Thread { thread, ticket } => thread.wake(ticket),
         }
     }
 }
 
-#[inline]
-fn wake_coroutine(slot: SlotName, ticket: Ticket) {
-    current::with_worker(|worker| match worker {
+#[inline(always)]
+fn wake_coroutine(worker: Option<&Worker>, slot: SlotName, ticket: Ticket) {
+    match worker {
         Some(worker) if slot.is_on(worker.remote.id) => worker.wake(slot.index(), ticket),
-        _ => slot.worker().into_iter().for_each(|home| current::send(home, Message::Wake(slot.index(), ticket))),
-    });
+        _ => wake_elsewhere(slot, ticket),
+    }
+}
+
+#[cold]
+fn wake_elsewhere(slot: SlotName, ticket: Ticket) {
+    slot.worker().into_iter().for_each(|home| current::send(home, Message::Wake(slot.index(), ticket)));
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ impl<T> Sender<T> {
     /// # Panics
     ///
     /// Where it has to wait inside `no_park`.
-    #[inline]
+    #[inline(always)]
     pub fn send(&self, msg: T) -> Result<(), SendError<T>> {
         let sent = if self.inlet.is_unbounded() {
             self.inlet.send_unbounded(msg)
@@ -185,7 +185,7 @@ impl<T> Receiver<T> {
     /// # Panics
     ///
     /// Where it has to wait inside `no_park`.
-    #[inline]
+    #[inline(always)]
     pub fn recv(&self) -> Result<T, RecvError> {
         self.outlet.receive(None).map_err(|_| RecvError)
     }
@@ -323,6 +323,7 @@ pub struct IntoIter<T> {
 impl<T> Iterator for Iter<'_, T> {
     type Item = T;
 
+    #[inline(always)]
     fn next(&mut self) -> Option<T> {
         self.rx.recv().ok()
     }
@@ -339,6 +340,7 @@ impl<T> Iterator for TryIter<'_, T> {
 impl<T> Iterator for IntoIter<T> {
     type Item = T;
 
+    #[inline(always)]
     fn next(&mut self) -> Option<T> {
         self.rx.recv().ok()
     }

@@ -114,7 +114,7 @@ impl<T> Sender<T> {
     /// # Blocking
     ///
     /// Never waits or yields, and is no cancellation point.
-    #[inline]
+    #[inline(always)]
     pub fn send(&self, t: T) -> Result<(), SendError<T>> {
         self.inner.send(t)
     }
@@ -140,7 +140,7 @@ impl<T> SyncSender<T> {
     /// # Panics
     ///
     /// Where it has to wait inside `no_park`.
-    #[inline]
+    #[inline(always)]
     pub fn send(&self, t: T) -> Result<(), SendError<T>> {
         self.inner.send(t)
     }
@@ -212,7 +212,7 @@ impl<T> Receiver<T> {
     /// # Panics
     ///
     /// Where it has to wait inside `no_park`.
-    #[inline]
+    #[inline(always)]
     pub fn recv(&self) -> Result<T, RecvError> {
         self.inner.recv()
     }
@@ -347,6 +347,7 @@ pub struct IntoIter<T> {
 impl<T> Iterator for Iter<'_, T> {
     type Item = T;
 
+    #[inline(always)]
     fn next(&mut self) -> Option<T> {
         self.rx.recv().ok()
     }
@@ -363,6 +364,7 @@ impl<T> Iterator for TryIter<'_, T> {
 impl<T> Iterator for IntoIter<T> {
     type Item = T;
 
+    #[inline(always)]
     fn next(&mut self) -> Option<T> {
         self.rx.recv().ok()
     }

@@ -9,6 +9,7 @@ pub(crate) mod epoll;
 pub(crate) mod eventfd;
 pub(crate) mod fault;
 pub(crate) mod futex;
+pub(crate) mod membarrier;
 pub(crate) mod mmap;
 pub(crate) mod poll;
 pub(crate) mod timerfd;

@@ -20,7 +20,7 @@ impl Worker {
     }
 
     /// Ends the internal wait `ticket` of whoever is in this slot, if it is theirs.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wake(&self, index: u32, ticket: Ticket) {
         let mut slots = self.slots.borrow_mut();
         let Some(slot) = slots.get_mut(index) else {
@@ -51,6 +51,7 @@ impl Worker {
         self.ready.push(index);
     }
 
+    #[inline(always)]
     pub(super) fn disarm(&self, slot: &mut Slot) {
         if let Some(timer) = slot.timer.take() {
             self.timers.borrow_mut().cancel(timer);

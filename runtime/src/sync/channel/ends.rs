@@ -5,7 +5,6 @@
 use super::arms::{Receiving, Sending};
 use super::exchange::{Exchange, Unsent};
 use super::state::End;
-use crate::budget;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError, TrySendError};
@@ -33,9 +32,8 @@ impl<T> Inlet<T> {
     }
 
     /// Sends into a channel that may be full.
-    #[inline]
+    #[inline(always)]
     pub(in crate::sync) fn send(&self, message: T, deadline: Option<Instant>) -> Result<(), Unsent<T>> {
-        budget::spend();
         self.0.send(message, deadline)
     }
 
@@ -64,7 +62,7 @@ impl<T> Outlet<T> {
         self.0.try_receive()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(in crate::sync) fn receive(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
         self.0.receive(deadline)
     }

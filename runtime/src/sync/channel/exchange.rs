@@ -6,11 +6,12 @@
 
 use super::line::{Line, Number, Standing};
 use super::state::{End, State, Wakes};
-use crate::budget;
 use crate::cancel::Point;
-use crate::lock::{Guard, Lock};
+use crate::lock::{Biased, BiasedGuard};
 use crate::os_thread::Parked;
-use crate::waiter::Wait;
+use crate::waiter::{ThisThread, Waiter, Waits};
+use crate::worker::Worker;
+use crate::{budget, current};
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError, TrySendError};
 use std::time::Instant;
 
@@ -26,7 +27,7 @@ pub(in crate::sync) enum Unsent<T> {
 /// See the heading.
 pub(super) struct Exchange<T> {
     /// Everything, under the one lock.
-    state: Lock<State<T>>,
+    state: Biased<State<T>>,
     /// Whether sending never waits.
     pub(super) is_unbounded: bool,
 }
@@ -34,117 +35,159 @@ pub(super) struct Exchange<T> {
 impl<T> Exchange<T> {
     /// With one handle at each end.
     pub(super) fn new(capacity: usize) -> Exchange<T> {
-        Exchange { state: Lock::new(State::new(capacity)), is_unbounded: capacity == usize::MAX }
+        Exchange { state: Biased::new(State::new(capacity)), is_unbounded: capacity == usize::MAX }
     }
 
     #[inline]
-    pub(super) fn lock(&self) -> Guard<'_, State<T>> {
-        self.state.lock()
+    pub(super) fn lock(&self) -> BiasedGuard<'_, State<T>> {
+        current::lock(&self.state)
+    }
+
+    #[inline(always)]
+    fn lock_on(&self, worker: Option<&Worker>) -> BiasedGuard<'_, State<T>> {
+        current::lock_on(worker, &self.state)
     }
 
     // ---- without waiting -------------------------------------------------------------------------------------------
 
     #[inline]
     pub(super) fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
-        let chosen = self.lock().put(message)?;
-        if let Some(receiver) = chosen {
-            receiver.wake();
-        }
-        Ok(())
+        current::with_worker(|worker| {
+            let chosen = self.lock_on(worker).put(message)?;
+            wake(worker, chosen);
+            Ok(())
+        })
     }
 
     #[inline]
     pub(super) fn try_receive(&self) -> Result<T, TryRecvError> {
-        let taken = self.lock().take();
-        let (message, wakes) = taken?;
-        wakes.wake();
-        Ok(message)
+        current::with_worker(|worker| {
+            let taken = self.lock_on(worker).take();
+            let (message, wakes) = taken?;
+            wakes.wake_on(worker);
+            Ok(message)
+        })
     }
 
     // ---- sending ---------------------------------------------------------------------------------------------------
 
-    #[inline]
+    /// Inlined as [`receive`](Exchange::receive) is.
+    #[inline(always)]
     pub(super) fn send(&self, message: T, deadline: Option<Instant>) -> Result<(), Unsent<T>> {
-        let mut state = self.lock();
-        match state.put(message) {
-            Err(TrySendError::Full(message)) => self.send_cold(state, message, deadline),
-            ended => {
+        current::with_coroutine(|worker| {
+            budget::spend_on(worker);
+            let mut state = self.lock_on(worker);
+            if state.has_room() && !state.is_gone(End::Receiver) {
+                let chosen = state.push(message);
                 drop(state);
-                sent(ended)
+                wake(worker, chosen);
+                return Ok(());
             }
-        }
+            match worker {
+                Some(here) => self.send_by(here, worker, state, message, deadline),
+                None => self.send_on_thread(state, message, deadline),
+            }
+        })
     }
 
-    /// Waits for room, from the moment when there was none.
-    #[cold]
-    fn send_cold<'a>(
+    #[inline(never)]
+    fn send_on_thread<'a>(
         &'a self,
-        mut state: Guard<'a, State<T>>,
+        state: BiasedGuard<'a, State<T>>,
+        message: T,
+        deadline: Option<Instant>,
+    ) -> Result<(), Unsent<T>> {
+        self.send_by(ThisThread::default(), None, state, message, deadline)
+    }
+
+    /// Sends where there may be no room, and then waits for it.
+    #[inline(always)]
+    fn send_by<'a>(
+        &'a self,
+        mut party: impl Waits,
+        worker: Option<&Worker>,
+        mut state: BiasedGuard<'a, State<T>>,
         mut message: T,
         deadline: Option<Instant>,
     ) -> Result<(), Unsent<T>> {
-        let mut had = None;
+        let (mut had, mut parked) = (None, Parked::Woken);
         loop {
-            let wait = Wait::begin();
-            let number = state.await_room(had, Standing { waiter: wait.waiter(), seat: None }, Some(message));
-            drop(state);
-            let place = Offer { core: self, number };
-            let parked = wait.park(deadline, Point::Cancellable);
-            std::mem::forget(place);
-            state = self.lock();
-            let Some(Some(back)) = state.leave_senders(number) else {
-                return Ok(());
-            };
-            match state.put(back) {
+            match state.put(message) {
                 Err(TrySendError::Full(back)) if parked == Parked::Woken => message = back,
                 ended => {
                     drop(state);
-                    return sent(ended);
+                    return sent(worker, ended);
                 }
             }
-            had = Some(number);
+            let standing = Standing { waiter: party.begin(), seat: None };
+            let number = state.await_room(had, standing, Some(message));
+            drop(state);
+            let place = Offer { core: self, number };
+            parked = party.park(deadline, Point::Cancellable);
+            std::mem::forget(place);
+            state = self.lock_on(worker);
+            let Some(Some(back)) = state.leave_senders(number) else {
+                return Ok(());
+            };
+            (had, message) = (Some(number), back);
         }
     }
 
     // ---- receiving -------------------------------------------------------------------------------------------------
 
-    #[inline]
+    /// Inlined with all that follows until the park: each frame that is left on another coroutine's turn costs two wrong
+    /// predictions of where to return.
+    #[inline(always)]
     pub(super) fn receive(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
-        budget::spend();
-        let mut state = self.lock();
-        match state.take() {
-            Err(TryRecvError::Empty) => self.receive_cold(state, deadline),
-            ended => {
-                drop(state);
-                received(ended)
+        current::with_coroutine(|worker| {
+            budget::spend_on(worker);
+            match worker {
+                Some(here) => self.receive_by(here, worker, deadline),
+                None => self.receive_on_thread(deadline),
             }
-        }
+        })
     }
 
-    /// Waits for a message, from the moment when there was none.
-    fn receive_cold<'a>(
-        &'a self,
-        mut state: Guard<'a, State<T>>,
+    #[inline(never)]
+    fn receive_on_thread(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
+        self.receive_by(ThisThread::default(), None, deadline)
+    }
+
+    #[inline(always)]
+    fn receive_by(
+        &self,
+        mut party: impl Waits,
+        worker: Option<&Worker>,
         deadline: Option<Instant>,
     ) -> Result<T, RecvTimeoutError> {
-        let mut had = None;
+        let mut state = self.lock_on(worker);
+        let (mut had, mut parked) = (None, Parked::Woken);
         loop {
-            let wait = Wait::begin();
-            let (number, met) = state.await_message(had, Standing { waiter: wait.waiter(), seat: None });
-            drop(state);
-            Wakes::from(met).wake();
-            let place = Ear { core: self, number };
-            let parked = wait.park(deadline, Point::Cancellable);
-            std::mem::forget(place);
-            state = self.lock();
-            state.leave_receivers(number);
-            match state.take() {
-                Err(TryRecvError::Empty) if parked == Parked::Woken => had = Some(number),
-                ended => {
-                    drop(state);
-                    return received(ended);
+            if let Some(message) = state.pop() {
+                if state.is_awaited() {
+                    admit(worker, state);
+                }
+                return Ok(message);
+            }
+            if !state.is_plainly_empty() || parked != Parked::Woken {
+                match state.take() {
+                    Err(TryRecvError::Empty) if parked == Parked::Woken => {}
+                    ended => {
+                        drop(state);
+                        return received(worker, ended);
+                    }
                 }
             }
+            let standing = Standing { waiter: party.begin(), seat: None };
+            let (number, met) = state.await_message(had, standing);
+            drop(state);
+            wake(worker, met);
+            let place = Ear { core: self, number };
+            parked = party.park(deadline, Point::Cancellable);
+            std::mem::forget(place);
+            state = self.lock_on(worker);
+            state.leave_receivers(number);
+            had = Some(number);
         }
     }
 
@@ -185,11 +228,17 @@ impl<T> Exchange<T> {
     }
 }
 
-#[inline]
-fn sent<T>(ended: Result<Option<crate::waiter::Waiter>, TrySendError<T>>) -> Result<(), Unsent<T>> {
+#[inline(always)]
+fn wake(worker: Option<&Worker>, chosen: Option<Waiter>) {
+    if let Some(chosen) = chosen {
+        chosen.wake_on(worker);
+    }
+}
+
+fn sent<T>(worker: Option<&Worker>, ended: Result<Option<Waiter>, TrySendError<T>>) -> Result<(), Unsent<T>> {
     match ended {
         Ok(chosen) => {
-            Wakes::from(chosen).wake();
+            wake(worker, chosen);
             Ok(())
         }
         Err(TrySendError::Full(message)) => Err(Unsent::Timeout(message)),
@@ -197,11 +246,19 @@ fn sent<T>(ended: Result<Option<crate::waiter::Waiter>, TrySendError<T>>) -> Res
     }
 }
 
-#[inline]
-fn received<T>(ended: Result<(T, Wakes), TryRecvError>) -> Result<T, RecvTimeoutError> {
+/// There may be room for a sender that waits.
+#[inline(never)]
+fn admit<T>(worker: Option<&Worker>, mut state: BiasedGuard<'_, State<T>>) {
+    let wakes = state.admit();
+    drop(state);
+    wakes.wake_on(worker);
+}
+
+#[inline(never)]
+fn received<T>(worker: Option<&Worker>, ended: Result<(T, Wakes), TryRecvError>) -> Result<T, RecvTimeoutError> {
     match ended {
         Ok((message, wakes)) => {
-            wakes.wake();
+            wakes.wake_on(worker);
             Ok(message)
         }
         Err(TryRecvError::Empty) => Err(RecvTimeoutError::Timeout),

@@ -52,25 +52,27 @@ impl<V> Place<V> {
 /// See the heading.
 #[derive(Debug)]
 pub(in crate::sync) struct Line<V> {
-    /// Invariant 1.
-    places: VecDeque<Place<V>>,
+    /// The first, apart: mostly it is the only one, and here it is written and read in place. `None` only if nobody is behind.
+    first: Option<Place<V>>,
+    /// Those behind it.
+    rest: VecDeque<Place<V>>,
     /// The number of the next that comes.
     next: Number,
 }
 
 impl<V> Line<V> {
     pub(in crate::sync) const fn new() -> Line<V> {
-        Line { places: VecDeque::new(), next: Number(0) }
+        Line { first: None, rest: VecDeque::new(), next: Number(0) }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(in crate::sync) fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.first.is_none()
     }
 
     /// How many stand here, those included that are chosen elsewhere.
     pub(in crate::sync) fn len(&self) -> usize {
-        self.places.len()
+        usize::from(self.first.is_some()) + self.rest.len()
     }
 
     /// The number that the next newcomer gets.
@@ -79,65 +81,103 @@ impl<V> Line<V> {
     }
 
     /// Takes a place: the one it had, or the last.
-    #[inline]
+    #[inline(always)]
     pub(in crate::sync) fn join(&mut self, had: Option<Number>, standing: Standing, value: V) -> Number {
         let number = had.unwrap_or(self.next);
+        if had.is_none() {
+            self.next = Number(self.next.0 + 1);
+        }
         let Standing { waiter, seat } = standing;
-        let place = Place { number, waiter: Some(waiter), seat, value };
-        match had {
-            None => {
-                self.next = Number(self.next.0 + 1);
-                self.places.push_back(place);
-            }
-            Some(number) => self.places.insert(self.before(number), place),
+        if self.first.is_none() {
+            self.first = Some(Place { number, waiter: Some(waiter), seat, value });
+        } else {
+            self.join_cold(Place { number, waiter: Some(waiter), seat, value });
         }
         number
     }
 
-    /// How many have smaller numbers.
+    #[inline(never)]
+    fn join_cold(&mut self, mut place: Place<V>) {
+        match &mut self.first {
+            Some(first) if place.number < first.number => {
+                std::mem::swap(first, &mut place);
+                self.rest.push_front(place);
+            }
+            _ => self.rest.insert(self.before(place.number), place),
+        }
+    }
+
+    /// How many of the rest have smaller numbers.
     fn before(&self, number: Number) -> usize {
-        self.places.partition_point(|place| place.number < number)
+        self.rest.partition_point(|place| place.number < number)
+    }
+
+    /// Takes the first out; the next takes its place.
+    #[inline(always)]
+    fn take_first(&mut self) -> Option<Place<V>> {
+        let first = self.first.take();
+        if !self.rest.is_empty() {
+            self.first = self.rest.pop_front();
+        }
+        first
     }
 
     /// Leaves the place and takes along what was brought; `None` if it was claimed.
-    #[inline]
+    #[inline(always)]
     pub(in crate::sync) fn leave(&mut self, number: Number) -> Option<V> {
-        if self.places.is_empty() { None } else { self.leave_cold(number) }
+        if self.is_empty() { None } else { self.leave_cold(number) }
     }
 
+    #[inline(never)]
     fn leave_cold(&mut self, number: Number) -> Option<V> {
+        if self.first.as_ref().is_some_and(|first| first.number == number) {
+            return self.take_first().map(|place| place.value);
+        }
         let index = self.before(number);
-        let is_there = self.places.get(index).is_some_and(|place| place.number == number);
-        if is_there { self.places.remove(index).map(|place| place.value) } else { None }
+        let is_there = self.rest.get(index).is_some_and(|place| place.number == number);
+        if is_there { self.rest.remove(index).map(|place| place.value) } else { None }
     }
 
     /// Chooses the first that can be chosen, on behalf of `claimer`, and whose value is `wanted`.
-    #[inline]
+    #[inline(always)]
     pub(in crate::sync) fn claim(
         &mut self,
         claimer: Option<&Seat>,
         wanted: impl Fn(&V) -> bool,
     ) -> Option<(Waiter, V)> {
-        if self.places.is_empty() { None } else { self.claim_cold(claimer, wanted) }
+        let first = self.first.as_ref()?;
+        // Nearly always: it waits for this alone.
+        if first.seat.is_none() && first.waiter.is_some() && wanted(&first.value) {
+            let place = self.take_first()?;
+            return place.waiter.map(|waiter| (waiter, place.value));
+        }
+        self.claim_cold(claimer, wanted)
     }
 
+    #[inline(never)]
     fn claim_cold(&mut self, claimer: Option<&Seat>, wanted: impl Fn(&V) -> bool) -> Option<(Waiter, V)> {
-        let index = self.places.iter().position(|place| wanted(&place.value) && place.claim(claimer))?;
-        let place = if index == 0 { self.places.pop_front()? } else { self.places.remove(index)? };
+        let suits = |place: &Place<V>| wanted(&place.value) && place.claim(claimer);
+        let place = if self.first.as_ref().is_some_and(suits) {
+            self.take_first()?
+        } else {
+            let index = self.rest.iter().position(suits)?;
+            self.rest.remove(index)?
+        };
         place.waiter.map(|waiter| (waiter, place.value))
     }
 
     /// Whether [`claim`](Line::claim) would find somebody.
     pub(in crate::sync) fn has_free(&self, claimer: Option<&Seat>, wanted: impl Fn(&V) -> bool) -> bool {
-        self.places.iter().any(|place| wanted(&place.value) && place.is_free(claimer))
+        self.first.iter().chain(&self.rest).any(|place| wanted(&place.value) && place.is_free(claimer))
     }
 
     /// The waiter of the first, from number `from` to before `end`, that has not been roused or chosen; it keeps its place. Gives
     /// also from where to go on.
     pub(in crate::sync) fn rouse(&mut self, from: Number, end: Number) -> Option<(Number, Waiter)> {
-        let first = self.before(from);
-        let rest = self.places.range_mut(first..).take_while(|place| place.number < end);
-        rest.filter(|place| place.claim(None)).find_map(|place| Some((place.number, place.waiter.take()?)))
+        let behind = self.before(from);
+        let first = self.first.as_mut().filter(|place| place.number >= from);
+        let wanted = first.into_iter().chain(self.rest.range_mut(behind..)).take_while(|place| place.number < end);
+        wanted.filter(|place| place.claim(None)).find_map(|place| Some((place.number, place.waiter.take()?)))
     }
 
     /// The number before all others.

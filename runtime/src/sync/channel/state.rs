@@ -16,6 +16,7 @@
 use super::choice::Seat;
 use super::line::{Line, Number, Standing};
 use crate::waiter::Waiter;
+use crate::worker::Worker;
 use std::collections::VecDeque;
 use std::sync::mpsc::{TryRecvError, TrySendError};
 
@@ -28,14 +29,19 @@ const KEPT: usize = 1024;
 pub(in crate::sync) struct Wakes([Option<Waiter>; 2]);
 
 impl Wakes {
-    #[inline]
     pub(in crate::sync) fn wake(self) {
+        self.0.into_iter().flatten().for_each(Waiter::wake);
+    }
+
+    /// As [`Waiter::wake_on`].
+    #[inline(always)]
+    pub(in crate::sync) fn wake_on(self, worker: Option<&Worker>) {
         let [one, other] = self.0;
         if let Some(waiter) = one {
-            waiter.wake();
+            waiter.wake_on(worker);
         }
         if let Some(waiter) = other {
-            waiter.wake();
+            waiter.wake_on(worker);
         }
     }
 }
@@ -86,23 +92,25 @@ impl<T> State<T> {
 
     // ---- messages --------------------------------------------------------------------------------------------------
 
-    #[inline]
-    fn has_room(&self) -> bool {
+    /// Whether a message need not wait, nor be for a receiver at once.
+    #[inline(always)]
+    pub(super) fn has_room(&self) -> bool {
         self.queue.len() + self.reserved < self.capacity
     }
 
+    #[inline(always)]
     fn is_rendezvous(&self) -> bool {
         self.capacity == 0
     }
 
-    /// Invariant 1.
-    #[inline]
-    fn push(&mut self, message: T) -> Option<Waiter> {
+    /// Sends, where there is room and somebody to receive (invariant 1).
+    #[inline(always)]
+    pub(super) fn push(&mut self, message: T) -> Option<Waiter> {
         self.queue.push_back(message);
         self.choose_receiver()
     }
 
-    #[inline]
+    #[inline(always)]
     fn choose_receiver(&mut self) -> Option<Waiter> {
         self.receivers.claim(None, |()| true).map(|(waiter, ())| waiter)
     }
@@ -134,6 +142,24 @@ impl<T> State<T> {
         self.take_cold()
     }
 
+    /// The first message, without making use of its room.
+    #[inline(always)]
+    pub(super) fn pop(&mut self) -> Option<T> {
+        self.queue.pop_front()
+    }
+
+    /// Whether somebody waits for the room that a message has left: then [`admit`](State::admit) is due.
+    #[inline(always)]
+    pub(super) fn is_awaited(&self) -> bool {
+        !self.senders.is_empty()
+    }
+
+    /// Whether there is certainly nothing to be taken from an empty queue and nothing to tidy up.
+    #[inline(always)]
+    pub(super) fn is_plainly_empty(&self) -> bool {
+        self.sender_count > 0 && !self.is_rendezvous() && self.queue.capacity() <= KEPT
+    }
+
     fn take_cold(&mut self) -> Result<(T, Wakes), TryRecvError> {
         if self.queue.capacity() > KEPT && size_of::<T>() > 0 {
             self.queue.shrink_to(KEPT);
@@ -148,7 +174,7 @@ impl<T> State<T> {
 
     /// Invariant 2: there may be room for one more.
     #[inline]
-    fn admit(&mut self) -> Wakes {
+    pub(super) fn admit(&mut self) -> Wakes {
         if self.senders.is_empty() || !self.has_room() { Wakes::default() } else { self.admit_cold() }
     }
 
@@ -164,7 +190,7 @@ impl<T> State<T> {
     // ---- waiting ---------------------------------------------------------------------------------------------------
 
     /// A receiver that found nothing takes its place. A select that wants to send to a rendezvous is chosen to come and meet it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn await_message(&mut self, had: Option<Number>, standing: Standing) -> (Number, Option<Waiter>) {
         let met = if self.is_rendezvous() && !self.senders.is_empty() {
             self.senders.claim(standing.seat.as_ref(), |_| true)
@@ -180,7 +206,7 @@ impl<T> State<T> {
     }
 
     /// A receiver waits no more, and will look for a message.
-    #[inline]
+    #[inline(always)]
     pub(super) fn leave_receivers(&mut self, number: Number) {
         self.receivers.leave(number);
     }
@@ -273,6 +299,7 @@ impl<T> State<T> {
     }
 
     /// Whether the handles of the end are gone.
+    #[inline(always)]
     pub(super) fn is_gone(&self, end: End) -> bool {
         match end {
             End::Sender => self.sender_count == 0,
