@@ -12,6 +12,12 @@ pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, f
 #[cfg(not(dormouse_loom))]
 pub(crate) use std::thread::yield_now;
 
+/// Leaves the processor to whoever is waited for, of whatever priority.
+#[cfg(not(dormouse_loom))]
+pub(crate) fn doze() {
+    std::thread::sleep(std::time::Duration::from_micros(50));
+}
+
 #[cfg(dormouse_loom)]
 pub(crate) use loom::cell::UnsafeCell as SharedCell;
 #[cfg(dormouse_loom)]
@@ -19,7 +25,7 @@ pub(crate) use loom::hint::spin_loop;
 #[cfg(dormouse_loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(dormouse_loom)]
-pub(crate) use loom::thread::yield_now;
+pub(crate) use loom::thread::{yield_now, yield_now as doze};
 
 #[cfg(not(dormouse_loom))]
 mod plain {

@@ -82,6 +82,10 @@ impl Builder {
     /// Starts the workers and runs `f` as the first coroutine on the calling thread. When `f` has returned, every
     /// coroutine left is cancelled, its destructors run, and all threads, descriptors and stacks are given back.
     ///
+    /// A program that forbids itself system calls (seccomp(2)) after this began must leave membarrier(2) allowed: channels
+    /// that one worker had to itself are handed to others by it, and a process that cannot do so is aborted. Where it is
+    /// forbidden or missing from the start, channels use atomic operations instead.
+    ///
     /// # Errors
     ///
     /// `InvalidInput` for no worker or an impossible size; EMFILE, ENFILE, ENOMEM or EAGAIN from opening a poller, mapping

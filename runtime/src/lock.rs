@@ -4,7 +4,8 @@
 //! Never `std::sync`: libc calls interposed for blocking code must not re-enter the scheduler, and the scheduler's
 //! locks must not count as the user's.
 //!
-//! Invariant 1: nothing parks, allocates without bound or runs user code while holding one.
+//! Invariant 1: nothing parks, allocates without bound or runs user code while holding one. (A global allocator of the
+//! user's is called, and must not use what it is called for.)
 //! Invariant 2: the value is reached only through a guard, and a guard exists only while the lock is held, by it.
 
 #![allow(unsafe_code)]

@@ -25,7 +25,7 @@
 #![allow(unsafe_code)]
 
 use super::word::{Found, Word};
-use crate::atomic::{AtomicBool, AtomicU32, Ordering, spin_loop, yield_now};
+use crate::atomic::{AtomicBool, AtomicU32, Ordering, doze, spin_loop};
 use crate::sys::membarrier;
 use std::cell::UnsafeCell;
 use std::io::{self, Write};
@@ -48,7 +48,7 @@ const NOBODY: u32 = 0;
 /// The home of those who are on no worker; no worker's number, and never an owner.
 pub(crate) const STRANGER: u32 = u32::MAX;
 
-/// Looks at a busy owner before the thread lets others run: the owner may not be on a core.
+/// Looks at a busy owner before the thread dozes: the owner may not be on a core.
 #[cfg(not(dormouse_loom))]
 const LOOKS: u32 = 100;
 /// In a model the owner is on a core only if the others let it.
@@ -84,12 +84,17 @@ impl Bias {
     /// Comes in; `true` if as the owner.
     #[inline(always)]
     fn enter(&self, home: u32) -> bool {
-        // ORDERING: Relaxed; only this thread ever names itself as the owner, and what others wrote before that it saw then.
+        // ORDERING: Relaxed; pairs with `leave_to_usual`, by which only this thread itself becomes the owner, and what others
+        // wrote before that it saw then.
         self.owner.load(Ordering::Relaxed) == home && self.enter_biased(home) || self.enter_cold(home)
     }
 
     #[inline(always)]
     fn enter_biased(&self, home: u32) -> bool {
+        // ORDERING: Relaxed; the owner reads what it wrote.
+        if self.busy.load(Ordering::Relaxed) {
+            re_entered();
+        }
         // ORDERING: Relaxed; the light fence orders it before the load below. Pairs with `revoke`.
         self.busy.store(true, Ordering::Relaxed);
         membarrier::light();
@@ -136,7 +141,7 @@ impl Bias {
         // ORDERING: Acquire pairs with the Release store in `leave_biased`: what the owner did inside is seen.
         while self.busy.load(Ordering::Acquire) {
             looks += 1;
-            if looks < LOOKS { spin_loop() } else { yield_now() }
+            if looks < LOOKS { spin_loop() } else { doze() }
         }
         // ORDERING: Relaxed; the word's holder only.
         self.streak.store(NEVER, Ordering::Relaxed);
@@ -187,6 +192,13 @@ fn give_up(error: &io::Error) -> ! {
     std::process::abort();
 }
 
+/// Two would be inside at a time, on one thread. A lock that is not biased hangs here.
+#[cold]
+fn re_entered() -> ! {
+    let _ = writeln!(io::stderr(), "dormouse: a channel was used while it used the global allocator, aborting");
+    std::process::abort();
+}
+
 /// A value that one thread at a time may touch, for a few instructions, as that of a [`Lock`](super::Lock), whose invariants hold
 /// here, too.
 pub(crate) struct Biased<T> {
@@ -196,7 +208,7 @@ pub(crate) struct Biased<T> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: one thread at a time is inside, by the heading, so the value need only be `Send`.
+// SAFETY: one thread at a time is inside, and once, by the heading and `re_entered`; so the value need only be `Send`.
 unsafe impl<T: Send> Sync for Biased<T> {}
 
 impl<T> Biased<T> {
@@ -204,25 +216,16 @@ impl<T> Biased<T> {
         Biased { bias: Bias::new(), value: UnsafeCell::new(value) }
     }
 
-    /// Takes the lock, on the thread of the worker of number `home`, or of none ([`STRANGER`]); blocks the thread while another holds it.
-    /// Never taken twice by a thread.
+    /// Takes the lock, on the thread of the worker of number `home`, or of none ([`STRANGER`]); blocks the thread while
+    /// another holds it. Taken twice by a thread, it blocks for ever or aborts.
     ///
     /// # Safety
     ///
     /// The caller is on that worker's thread, and workers' numbers are never given twice.
     #[inline(always)]
     pub(crate) unsafe fn lock(&self, home: u32) -> BiasedGuard<'_, T> {
-        debug_assert!(!self.is_inside(home), "taken twice");
         let as_owner = self.bias.enter(home);
         BiasedGuard { lock: self, as_owner, value: PhantomData }
-    }
-
-    /// Whether the owner, which is the caller, is inside already.
-    fn is_inside(&self, home: u32) -> bool {
-        // ORDERING: Relaxed; the owner reads what it wrote.
-        let is_owner = self.bias.owner.load(Ordering::Relaxed) == home;
-        // ORDERING: Relaxed; as above.
-        is_owner && self.bias.busy.load(Ordering::Relaxed)
     }
 }
 
@@ -239,7 +242,7 @@ pub(crate) struct BiasedGuard<'a, T> {
     lock: &'a Biased<T>,
     /// Whether as its owner.
     as_owner: bool,
-    /// Shared as the reference to the value that it is; it stays on its thread.
+    /// A reference to the value; it stays on its thread, whose worker may be the owner.
     value: PhantomData<(&'a mut T, *mut ())>,
 }
 
@@ -248,7 +251,7 @@ impl<T> Deref for BiasedGuard<'_, T> {
 
     #[inline(always)]
     fn deref(&self) -> &T {
-        // SAFETY: a guard exists, and it is the only one.
+        // SAFETY: a guard exists, and it is the only one (`Sync`, above).
         unsafe { &*self.lock.value.get() }
     }
 }
@@ -256,7 +259,7 @@ impl<T> Deref for BiasedGuard<'_, T> {
 impl<T> DerefMut for BiasedGuard<'_, T> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: a guard exists, it is the only one, and it is borrowed mutably.
+        // SAFETY: as above, and it is borrowed mutably.
         unsafe { &mut *self.lock.value.get() }
     }
 }
@@ -274,6 +277,9 @@ mod tests {
     use std::sync::Arc;
 
     const HOME: u32 = 7;
+
+    /// Locks made and shared.
+    const ROUNDS: u32 = if cfg!(miri) { 2 } else { 200 };
 
     /// Takes the lock as the worker of number `home`, which no other thread of the test does.
     fn add(lock: &Biased<u64>, home: u32) {
@@ -316,7 +322,7 @@ mod tests {
     #[test]
     fn nobody_is_inside_with_the_owner() {
         membarrier::register();
-        for _ in 0..if cfg!(miri) { 2 } else { 200 } {
+        for _ in 0..ROUNDS {
             let lock = Arc::new(Biased::new(0));
             (0..=USES).for_each(|_| add(&lock, HOME));
             let strangers: Vec<_> = (0..2)

@@ -1,9 +1,8 @@
-//! Stands in for the word in models of what uses a lock: one that sleeps instead of spinning keeps them small. The word has its
-//! own model.
+//! Stands in for the word of a `Lock` in models of what uses one: one that sleeps instead of spinning keeps them small. The
+//! word has its own model, and those of channels use it.
 //!
 //! Made when it is first used, so that a lock is const here, too.
 
-use super::word::Found;
 use loom::sync::{Condvar, Mutex};
 use std::cell::OnceCell;
 
@@ -23,24 +22,18 @@ impl Stand {
         self.0.get_or_init(|| (Mutex::new(false), Condvar::new()))
     }
 
-    pub(super) fn acquire(&self) -> Found {
+    pub(super) fn acquire(&self) {
         let (held, released) = self.parts();
         let mut held = held.lock().unwrap();
         while *held {
             held = released.wait(held).unwrap();
         }
         *held = true;
-        Found::Free
     }
 
     pub(super) fn release(&self) {
         let (held, released) = self.parts();
         *held.lock().unwrap() = false;
         released.notify_one();
-    }
-
-    /// Nothing is left to one worker in a model of what uses a lock.
-    pub(super) fn leave_biased(&self) -> bool {
-        false
     }
 }

@@ -52,16 +52,14 @@ impl Word {
     /// Holds it from now on; sleeps while another does.
     #[inline]
     pub(super) fn acquire(&self) -> Found {
-        // ORDERING: Acquire pairs with the Release swap in `release`; a failure publishes nothing.
-        match self.0.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed) {
-            Ok(_) => Found::Free,
-            Err(_) => self.acquire_cold(),
-        }
+        if self.try_acquire() { Found::Free } else { self.acquire_cold() }
     }
 
     #[cold]
     fn acquire_cold(&self) -> Found {
-        self.look();
+        if self.look() {
+            return Found::Free;
+        }
         loop {
             // ORDERING: Acquire pairs with the Release swap in `release` and the Release exchange in `leave_biased`.
             match self.0.swap(CONTENDED, Ordering::Acquire) {
@@ -72,21 +70,30 @@ impl Word {
         }
     }
 
-    /// Waits a little while it is held; not behind others who sleep.
-    fn look(&self) {
+    /// Waits a little while it is held, not behind others who sleep; `true` if it is now the caller's.
+    fn look(&self) -> bool {
         for _ in 0..LOOKS {
-            // ORDERING: Relaxed; a hint, the swap decides.
-            if self.0.load(Ordering::Relaxed) != HELD {
-                return;
+            // ORDERING: Relaxed; a hint, the exchange decides.
+            match self.0.load(Ordering::Relaxed) {
+                HELD => spin_loop(),
+                FREE if self.try_acquire() => return true,
+                FREE => {}
+                _ => return false,
             }
-            spin_loop();
         }
+        false
+    }
+
+    #[inline]
+    fn try_acquire(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release swap in `release`; a failure publishes nothing.
+        self.0.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     /// Holder only: free again.
     #[inline]
     pub(super) fn release(&self) {
-        // ORDERING: Release pairs with the Acquire in `acquire` and `acquire_cold`.
+        // ORDERING: Release pairs with the Acquire in `try_acquire` and `acquire_cold`.
         if self.0.swap(FREE, Ordering::Release) == CONTENDED {
             futex::wake_one(&self.0);
         }

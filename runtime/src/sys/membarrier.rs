@@ -15,6 +15,9 @@ mod imp {
     const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
     const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
 
+    /// Miri has no such call.
+    const IS_THERE: bool = !cfg!(miri);
+
     /// Whether the kernel has been told that this process uses it.
     static REGISTERED: AtomicBool = AtomicBool::new(false);
 
@@ -27,7 +30,7 @@ mod imp {
     /// Makes it available, where the kernel has it and nothing forbids it. In a process of several threads the first call may
     /// take as long as an RCU grace period, some ten milliseconds.
     pub(crate) fn register() {
-        if !is_available() && !cfg!(miri) && membarrier(REGISTER_PRIVATE_EXPEDITED).is_ok() {
+        if IS_THERE && !is_available() && membarrier(REGISTER_PRIVATE_EXPEDITED).is_ok() {
             // ORDERING: Relaxed; the kernel's own registration is what counts.
             REGISTERED.store(true, Ordering::Relaxed);
         }
@@ -48,9 +51,24 @@ mod imp {
 
     /// The side that is passed rarely. Fails only if a filter forbids what it allowed before.
     pub(crate) fn heavy() -> io::Result<()> {
-        // A child of a fork may have to say again that it uses it.
-        membarrier(PRIVATE_EXPEDITED)
-            .or_else(|_| membarrier(REGISTER_PRIVATE_EXPEDITED).and_then(|()| membarrier(PRIVATE_EXPEDITED)))
+        match fence_all() {
+            // A child of a fork may have to say again that it uses it.
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
+                membarrier(REGISTER_PRIVATE_EXPEDITED)?;
+                fence_all()
+            }
+            fenced => fenced,
+        }
+    }
+
+    fn fence_all() -> io::Result<()> {
+        loop {
+            match membarrier(PRIVATE_EXPEDITED) {
+                // For a moment there was no memory for a set of processors.
+                Err(error) if error.raw_os_error() == Some(libc::ENOMEM) => std::thread::yield_now(),
+                fenced => return fenced,
+            }
+        }
     }
 }
 

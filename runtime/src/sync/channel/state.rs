@@ -157,7 +157,8 @@ impl<T> State<T> {
     /// Whether there is certainly nothing to be taken from an empty queue and nothing to tidy up.
     #[inline(always)]
     pub(super) fn is_plainly_empty(&self) -> bool {
-        self.sender_count > 0 && !self.is_rendezvous() && self.queue.capacity() <= KEPT
+        let is_tidy = size_of::<T>() == 0 || self.queue.capacity() <= KEPT;
+        is_tidy && self.sender_count > 0 && !self.is_rendezvous()
     }
 
     fn take_cold(&mut self) -> Result<(T, Wakes), TryRecvError> {
