@@ -93,19 +93,16 @@ pub(crate) fn push_mail(record: &RecordRef) {
     let Some(home) = record.home() else {
         return;
     };
-    send(home, Message::Mail(record.clone()));
+    let _ = send(home, Message::Mail(record.clone()));
 }
 
-/// Sends a message to a worker of this name, if there still is one. Those of one runtime find each other without a lock.
-pub(crate) fn send(home: WorkerId, message: Message) {
+/// Sends a message to a worker of this name; `false` if there is none any more. Those of one runtime find each other without
+/// a lock.
+pub(crate) fn send(home: WorkerId, message: Message) -> bool {
     with_worker(|worker| match worker.and_then(|worker| worker.fleet.find(home)) {
         Some(peer) => peer.send(message),
-        None => {
-            if let Some(stranger) = Remote::find(home) {
-                stranger.send(message);
-            }
-        }
-    });
+        None => Remote::find(home).is_some_and(|stranger| stranger.send(message)),
+    })
 }
 
 /// Gives the memory of a record to this thread's worker; frees it if there is none.

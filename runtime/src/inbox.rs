@@ -24,6 +24,18 @@ const AWAKE: u32 = 0;
 const ASLEEP: u32 = 1;
 const NOTIFIED: u32 = 2;
 
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Pushed {
+    /// The owner reads it before it sleeps.
+    Heard,
+    /// The caller must interrupt the sleeping owner, who then reads it.
+    Unheard,
+    /// The owner has ended, and never reads it.
+    Refused,
+}
+
 /// One worker's inbox.
 #[derive(Debug)]
 pub(crate) struct Inbox<M> {
@@ -47,26 +59,25 @@ impl<M> Inbox<M> {
         }
     }
 
-    /// Adds a message, or drops it if the owner has ended; `true` if the caller must interrupt the sleeping owner.
-    #[must_use]
-    pub(crate) fn push(&self, message: M) -> bool {
+    /// Adds a message, or drops it if the owner has ended.
+    pub(crate) fn push(&self, message: M) -> Pushed {
         {
             let mut messages = self.messages.lock();
             // ORDERING: Relaxed; written under this lock.
             if self.closed.load(Ordering::Relaxed) {
                 drop(messages);
                 drop(message);
-                return false;
+                return Pushed::Refused;
             }
             messages.push(message);
             // ORDERING: Relaxed; ordered for the owner by the fence in `announce` (against `prepare_sleep`) and for
             // the content by the lock.
             self.pending.store(true, Ordering::Relaxed);
         }
-        self.announce()
+        if self.announce() { Pushed::Unheard } else { Pushed::Heard }
     }
 
-    /// To be called after something was put where the owner looks before it sleeps; `true` as for `push`.
+    /// To be called after something was put where the owner looks before it sleeps; `true` if the caller must interrupt it.
     #[must_use]
     pub(crate) fn announce(&self) -> bool {
         // ORDERING: SeqCst fence; pairs with the fence in `prepare_sleep`: either we see ASLEEP, or it sees our store.
@@ -79,19 +90,19 @@ impl<M> Inbox<M> {
         self.sleep.compare_exchange(ASLEEP, NOTIFIED, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Owner only, last: whatever is there or comes later is dropped. What stayed here would keep its
-    /// records alive for as long as somebody can name the worker.
-    pub(crate) fn close(&self) {
+    /// Owner only, last: gives what is there; whatever comes later is refused. What stayed here would keep its records
+    /// alive for as long as somebody can name the worker.
+    pub(crate) fn close(&self) -> Vec<M> {
         let rest = {
             let mut messages = self.messages.lock();
             // ORDERING: Relaxed for `push`, which reads it under the lock.
             self.closed.store(true, Ordering::Relaxed);
             std::mem::take(&mut *messages)
         };
-        drop(rest);
         // ORDERING: SeqCst fence; pairs with the fence in `announce`, which comes before `is_closed`: whoever put
         // something elsewhere sees the close, or the owner, who looks there after this, sees what was put.
         fence(Ordering::SeqCst);
+        rest
     }
 
     /// Whether the owner has ended. Called after `announce`.
@@ -147,11 +158,11 @@ mod tests {
     #[test]
     fn a_sleeper_is_notified_once() {
         let inbox = Inbox::new();
-        assert!(!inbox.push(1));
+        assert_eq!(inbox.push(1), Pushed::Heard);
         inbox.take(&mut Vec::new());
         assert!(inbox.prepare_sleep(|| false));
-        assert!(inbox.push(2));
-        assert!(!inbox.push(3));
+        assert_eq!(inbox.push(2), Pushed::Unheard);
+        assert_eq!(inbox.push(3), Pushed::Heard);
         inbox.awake();
         let mut got = Vec::new();
         inbox.take(&mut got);
@@ -162,8 +173,9 @@ mod tests {
     fn a_closed_inbox_keeps_nothing() {
         let (inbox, message) = (Inbox::new(), std::sync::Arc::new(()));
         let _ = inbox.push(std::sync::Arc::clone(&message));
-        inbox.close();
-        assert!(!inbox.push(std::sync::Arc::clone(&message)) && inbox.is_closed());
+        assert_eq!(inbox.close().len(), 1);
+        assert_eq!(inbox.push(std::sync::Arc::clone(&message)), Pushed::Refused);
+        assert!(inbox.is_closed());
         assert_eq!(std::sync::Arc::strong_count(&message), 1);
     }
 
@@ -197,7 +209,7 @@ mod models {
         }
 
         fn send(&self, message: u32) {
-            if self.inbox.push(message) {
+            if self.inbox.push(message) == Pushed::Unheard {
                 self.eventfd.notify();
             }
         }
@@ -234,6 +246,20 @@ mod models {
             got.sort_unstable();
             assert_eq!(got, [0, 1]);
             senders.into_iter().for_each(|sender| sender.join().unwrap());
+        });
+    }
+
+    /// Whatever is pushed against the end is read, or refused; never both, never neither.
+    #[test]
+    fn each_message_is_read_or_refused() {
+        loom::model(|| {
+            let inbox = Arc::new(Inbox::new());
+            let other = Arc::clone(&inbox);
+            let sender = thread::spawn(move || other.push(()) == Pushed::Refused);
+            let mut read = Vec::new();
+            inbox.take(&mut read);
+            read.append(&mut inbox.close());
+            assert_eq!(sender.join().unwrap(), read.is_empty());
         });
     }
 

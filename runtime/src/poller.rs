@@ -342,7 +342,7 @@ impl Poller {
 /// Tells another worker about its registration; one that nothing refers to any more has forgotten it.
 fn send(to: Registration, message: Message) {
     if let Some(worker) = Remote::find(to.worker) {
-        worker.send(message);
+        let _ = worker.send(message);
     }
 }
 

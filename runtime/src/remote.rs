@@ -10,7 +10,7 @@ pub(crate) use block::{Block, Blocks};
 pub(crate) use record::{Body, Leftover, Origin, Record, RecordRef, Start};
 
 use crate::atomic::{AtomicU32, Ordering};
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, Pushed};
 use crate::lock::Lock;
 use crate::mail::Ticket;
 use crate::readiness::Interest;
@@ -79,11 +79,15 @@ impl SlotName {
         SlotName(u64::from(worker.number()) << 32 | u64::from(index))
     }
 
-    /// Whether it is one of this worker's.
+    /// Whether it is one of this worker's; none is nobody's.
     #[inline]
-    pub(crate) fn is_on(self, worker: WorkerId) -> bool {
-        (self.0 >> 32) as u32 == worker.number()
+    pub(crate) fn is_on(self, worker: Option<WorkerId>) -> bool {
+        (self.0 >> 32) as u32 == worker.map_or(0, WorkerId::number)
     }
+
+    /// One of nobody's.
+    #[cfg(all(test, dormouse_loom))]
+    pub(crate) const NOWHERE: SlotName = SlotName(0);
 
     /// Whose it is.
     pub(crate) fn worker(self) -> Option<WorkerId> {
@@ -173,11 +177,13 @@ impl Remote {
         REGISTRY.lock().get(&id).and_then(Weak::upgrade)
     }
 
-    /// Sends a message and, if the worker sleeps, interrupts it.
-    pub(crate) fn send(&self, message: Message) {
-        if self.inbox.push(message) {
+    /// Sends a message and, if the worker sleeps, interrupts it; `false` if the worker has ended.
+    pub(crate) fn send(&self, message: Message) -> bool {
+        let pushed = self.inbox.push(message);
+        if pushed == Pushed::Unheard {
             self.eventfd.notify();
         }
+        pushed != Pushed::Refused
     }
 
     /// Gives the worker a coroutine to start; if the worker has ended, the coroutine is refused.
@@ -193,9 +199,13 @@ impl Remote {
         }
     }
 
-    /// Owner only, last: what comes from now on is dropped or refused.
+    /// Owner only: no message comes from now on; gives those that are there.
+    pub(crate) fn close_inbox(&self) -> Vec<Message> {
+        self.inbox.close()
+    }
+
+    /// Owner only, last, after [`Remote::close_inbox`]: what was or will be injected is refused.
     pub(crate) fn close(&self) {
-        self.inbox.close();
         self.refuse_injected();
     }
 

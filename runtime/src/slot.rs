@@ -143,6 +143,11 @@ impl Life {
         self.woken = false;
     }
 
+    /// Whether its present or last internal wait was ended, and it may not have looked yet what for.
+    pub(crate) fn is_called(&self) -> bool {
+        self.woken && !matches!(self.state, State::Parked { .. })
+    }
+
     /// The state table. `true` if the event made a parked coroutine ready.
     #[inline(always)]
     pub(crate) fn deliver(&mut self, event: Event) -> bool {
@@ -342,7 +347,7 @@ mod tests {
 #[cfg(all(test, dormouse_loom))]
 mod models {
     use super::*;
-    use crate::inbox::Inbox;
+    use crate::inbox::{Inbox, Pushed};
     use crate::mail::Mail;
     use loom::sync::{Arc, Notify};
 
@@ -354,7 +359,7 @@ mod models {
 
     impl Worker {
         fn unpark(&self) {
-            if self.mail.post_unpark() && self.inbox.push(()) {
+            if self.mail.post_unpark() && self.inbox.push(()) == Pushed::Unheard {
                 self.eventfd.notify();
             }
         }

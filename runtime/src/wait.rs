@@ -202,7 +202,9 @@ fn end(here: Option<&Worker>, registration: Registration, fd: Option<BorrowedFd<
     }
     match here {
         Some(worker) => worker.with_poller(|poller| poller.closed(registration.id)),
-        None => remote.send(Message::SourceClosed(registration.id)),
+        None => {
+            let _ = remote.send(Message::SourceClosed(registration.id));
+        }
     }
 }
 

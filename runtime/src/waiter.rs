@@ -18,9 +18,11 @@
 //!   applies the wake. A wake that comes between `Wait::begin` and the park is kept, and the park returns at once.
 //! * **Spurious returns** are allowed: callers loop.
 //! * **Who never comes back.** A coroutine that a runtime leaks at its end, since it did not end within the shutdown timeout,
-//!   unlinks nothing. If the primitive outlives that runtime, the waiter keeps its place, and may be chosen instead of one
-//!   that lives; nobody passes on what it was chosen for. A message stays in its channel for whoever looks next; a permit
-//!   or a lock that was handed to it is never given back.
+//!   unlinks nothing. If the primitive outlives that runtime, the waiter keeps its place, and may be chosen. Whoever chooses
+//!   it learns from [`Waiter::wake_chosen`] that nobody is there, and takes back what it was chosen for, for the next. An
+//!   ending worker answers so from one moment on; whom it was told of before has one more turn to come in
+//!   (`worker/stop.rs`). So each wake either is heard or is known not to be. What a leaked coroutine holds, it holds for
+//!   ever; and the coroutines of a worker whose thread never gets out of one of them are not leaked, but late.
 //! * **What a waiter costs.** Woken from another thread, one message: it is woken once, since `wake` consumes it.
 //! * **The user's park token** (`thread::park`) shares no word with these waits; neither ends the other.
 //! * **Memory order.** What happened before `wake` is seen after `park` returned `Woken`.
@@ -168,33 +170,53 @@ impl Waits for ThisThread {
 }
 
 impl Waiter {
-    /// Ends the wait, from any thread; does nothing if it is over.
-    #[inline]
-    pub(crate) fn wake(self) {
-        current::with_worker(|worker| self.wake_on(worker));
+    /// One that never comes.
+    #[cfg(all(test, dormouse_loom))]
+    pub(crate) fn absent() -> Waiter {
+        Waiter(Party::Coroutine { slot: SlotName::NOWHERE, ticket: Ticket::default() })
     }
 
-    /// As [`Waiter::wake`], from this worker's thread, or from a plain one if there is none.
+    /// Ends the wait, from any thread; does nothing if it is over. For whoever hands nothing over.
+    #[inline]
+    pub(crate) fn wake(self) {
+        let _ = self.wake_chosen();
+    }
+
+    /// As [`Waiter::wake`]; `false` if the party will never come for what it was chosen for, since its worker has ended.
+    #[must_use = "what nobody comes for is handed to another"]
+    #[inline]
+    pub(crate) fn wake_chosen(self) -> bool {
+        current::with_worker(|worker| self.wake_on(worker))
+    }
+
+    /// As [`Waiter::wake_chosen`], from this worker's thread, or from a plain one if there is none.
+    #[must_use = "what nobody comes for is handed to another"]
     #[inline(always)]
-    pub(crate) fn wake_on(self, worker: Option<&Worker>) {
+    pub(crate) fn wake_on(self, worker: Option<&Worker>) -> bool {
         match self.0 {
             Party::Coroutine { slot, ticket } => wake_coroutine(worker, slot, ticket),
-            Party::Thread { thread, ticket } => thread.wake(ticket),
+            Party::Thread { thread, ticket } => {
+                thread.wake(ticket);
+                true
+            }
         }
     }
 }
 
 #[inline(always)]
-fn wake_coroutine(worker: Option<&Worker>, slot: SlotName, ticket: Ticket) {
+fn wake_coroutine(worker: Option<&Worker>, slot: SlotName, ticket: Ticket) -> bool {
     match worker {
-        Some(worker) if slot.is_on(worker.remote.id) => worker.wake(slot.index(), ticket),
+        Some(worker) if worker.is_home_of(slot) => {
+            worker.wake(slot.index(), ticket);
+            true
+        }
         _ => wake_elsewhere(slot, ticket),
     }
 }
 
 #[cold]
-fn wake_elsewhere(slot: SlotName, ticket: Ticket) {
-    slot.worker().into_iter().for_each(|home| current::send(home, Message::Wake(slot.index(), ticket)));
+fn wake_elsewhere(slot: SlotName, ticket: Ticket) -> bool {
+    slot.worker().is_some_and(|home| current::send(home, Message::Wake(slot.index(), ticket)))
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::pace::Pace;
 use crate::poller::Poller;
 use crate::prefetch::prefetch;
 use crate::ready_queue::ReadyQueue;
-use crate::remote::{self, Blocks, Message, RecordRef, Remote};
+use crate::remote::{self, Blocks, Message, RecordRef, Remote, WorkerId};
 use crate::slot::{Event, Slot};
 use crate::slots::Slots;
 use crate::spawn_queue::{Fleet, SpawnQueue};
@@ -134,6 +134,8 @@ pub(crate) struct Worker {
     certainties: Cell<u32>,
     /// When what is left is leaked, once the end has begun.
     stop_at: Cell<Option<u64>>,
+    /// Whose waits are ended here: its own, until it takes leave.
+    home_of: Cell<Option<WorkerId>>,
 }
 
 impl Worker {
@@ -168,6 +170,7 @@ impl Worker {
             born_panicking: std::thread::panicking(),
             blind_turns: Cell::new(0),
             stop_at: Cell::new(None),
+            home_of: Cell::new(Some(remote.id)),
             remote,
             fleet,
             clock,
@@ -184,7 +187,7 @@ impl Worker {
             }
             self.publish_load();
             if self.is_ended() {
-                return;
+                return self.take_leave();
             }
             self.look().expect("epoll and timerfd fail only when misused");
         }

@@ -62,9 +62,9 @@ impl CondvarWord {
         true
     }
 
-    /// Ends the wait that began first.
+    /// Ends the wait that began first, of those who will come.
     pub(super) fn notify_one(&self) {
-        self.notify(1);
+        while self.notify(1) > 0 {}
     }
 
     /// Ends all waits.
@@ -72,22 +72,21 @@ impl CondvarWord {
         self.notify(usize::MAX);
     }
 
-    fn notify(&self, most: usize) {
+    /// Gives how many of those notified will never come.
+    fn notify(&self, most: usize) -> usize {
         // ORDERING: Relaxed; pairs with the store of `announce`, by way of the mutex.
-        if self.0.load(Ordering::Relaxed) != 0 {
-            self.notify_cold(most);
-        }
+        if self.0.load(Ordering::Relaxed) == 0 { 0 } else { self.notify_cold(most) }
     }
 
     #[cold]
-    fn notify_cold(&self, most: usize) {
+    fn notify_cold(&self, most: usize) -> usize {
         let mut line = lot::line(lot::key(self));
         let chosen = (0..most).take_while(|_| line.choose(NOTIFIED)).count();
         if chosen < most || line.is_empty() {
             // ORDERING: Relaxed; under the bucket's lock.
             self.0.store(0, Ordering::Relaxed);
         }
-        line.wake();
+        line.wake()
     }
 }
 
@@ -140,6 +139,20 @@ mod models {
     fn a_notification_is_not_lost() {
         loom::model(|| {
             let shared = Shared::new();
+            let other = Arc::clone(&shared);
+            let taker = loom::thread::spawn(move || other.take());
+            shared.give(1);
+            shared.condvar.notify_one();
+            taker.join().unwrap();
+        });
+    }
+
+    /// Nor is one that would be for somebody who never comes.
+    #[test]
+    fn a_notification_is_not_lost_with_the_absent() {
+        loom::model(|| {
+            let shared = Shared::new();
+            lot::enqueue_absent(lot::key(&shared.condvar), WAITS, || shared.condvar.announce());
             let other = Arc::clone(&shared);
             let taker = loom::thread::spawn(move || other.take());
             shared.give(1);

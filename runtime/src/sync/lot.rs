@@ -10,7 +10,8 @@
 //! and given back once nobody does.
 //!
 //! Invariant 1: a place is in the queue of its key until it is chosen or left. Both happen under the bucket's lock, so
-//! that exactly one of the two does. A chosen place stays with its waiter, who takes the answer from it.
+//! that exactly one of the two does. A chosen place stays with its waiter, who takes the answer from it; if that one never
+//! comes (`waiter.rs`), with whoever chose it.
 //! Invariant 2: under a bucket's lock nothing runs but this file, `queues.rs` and the few instructions in which a lock
 //! looks at its word; who was chosen is woken after.
 
@@ -80,6 +81,15 @@ pub(super) fn enqueue(key: usize, mark: Mark, end: End, validate: impl FnOnce() 
     let place = validate().then(|| queues.push(key, mark, end, wait.waiter()));
     drop(queues);
     Some(Queued { wait, key, place: Some(place?) })
+}
+
+/// As [`enqueue`], for one that never comes.
+#[cfg(all(test, dormouse_loom))]
+pub(super) fn enqueue_absent(key: usize, mark: Mark, validate: impl FnOnce() -> bool) {
+    let mut queues = LOT.bucket(key).lock();
+    if validate() {
+        queues.push(key, mark, End::Back, Waiter::absent());
+    }
 }
 
 /// A place in a queue.
@@ -162,10 +172,10 @@ pub(super) struct Line {
     queues: Guard<'static, Queues>,
     /// Which queue.
     key: usize,
-    /// Whom to wake first, without an allocation.
-    first: Option<Waiter>,
+    /// Whom to wake first, without an allocation, and its place.
+    first: Option<(usize, Waiter)>,
     /// Whom to wake after that.
-    others: Vec<Waiter>,
+    others: Vec<(usize, Waiter)>,
 }
 
 /// Locks the queue of `key`.
@@ -195,12 +205,30 @@ impl Line {
         any
     }
 
-    /// Unlocks the queue and wakes the chosen.
-    pub(super) fn wake(self) {
-        let Line { queues, first, others, .. } = self;
+    /// Unlocks the queue and wakes the chosen. Gives how many of them will never come: what they were chosen for is the
+    /// caller's to take back.
+    #[must_use]
+    pub(super) fn wake(self) -> usize {
+        let Line { queues, key, first, others } = self;
         drop(queues);
-        first.into_iter().chain(others).for_each(Waiter::wake);
+        let absent = |(place, waiter): (usize, Waiter)| {
+            let absent = !waiter.wake_chosen();
+            if absent {
+                clear(key, place);
+            }
+            usize::from(absent)
+        };
+        first.into_iter().chain(others).map(absent).sum()
     }
+}
+
+/// Removes the place of one who was chosen and never comes.
+#[cold]
+fn clear(key: usize, place: usize) {
+    let mut queues = LOT.bucket(key).lock();
+    let chosen = queues.remove(place);
+    drop(queues);
+    debug_assert!(chosen.is_err(), "it was chosen");
 }
 
 impl std::fmt::Debug for Line {
@@ -233,7 +261,7 @@ mod tests {
         let mut place = queued(key(&here));
         let mut all = line(key(&here));
         assert!(all.choose(3) && !all.choose(4));
-        all.wake();
+        assert_eq!(all.wake(), 0);
         assert_eq!(place.park(Some(Instant::now()), Point::Shielded), Ended::Chosen(3));
         assert_eq!(place.leave(), None);
     }
@@ -262,7 +290,7 @@ mod tests {
         for place in &here {
             let mut own = line(key(place));
             assert!(own.choose(1) && !own.choose(1));
-            own.wake();
+            assert_eq!(own.wake(), 0);
         }
         assert!(places.into_iter().all(|mut place| place.leave() == Some(1)));
     }

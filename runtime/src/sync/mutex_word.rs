@@ -13,7 +13,7 @@
 //! is handed to it: it stays `HELD`, and is the waiter's when it wakes. So each waiter is woken in vain once at the most,
 //! and those behind it wait for it.
 //!
-//! Invariant 1: only the holder sets `WOKEN` and only the woken one clears it; `PARKED` is set under the bucket's lock and
+//! Invariant 1: only the holder sets `WOKEN` and only the woken one clears it, or whoever woke it if it never comes; `PARKED` is set under the bucket's lock and
 //! cleared by the holder under the bucket's lock.
 //! Invariant 2: with both `HELD` and `PARKED` and without `WOKEN`, the word changes only under the bucket's lock.
 //! Invariant 3: if somebody is in the queue, `PARKED` is set; and if then nobody holds it, `WOKEN` is set.
@@ -136,13 +136,17 @@ impl MutexWord {
     fn unlock_cold(&self) {
         // ORDERING: Release pairs with the Acquire of `lock` and `barge`; a failure publishes nothing.
         let free = |word: u32| (word & PARKED == 0 || word & WOKEN != 0).then_some(word & !HELD);
-        if self.0.fetch_update(Ordering::Release, Ordering::Relaxed, free).is_err() {
-            self.wake_first();
+        // Once, unless whoever is woken will never come.
+        while self.0.fetch_update(Ordering::Release, Ordering::Relaxed, free).is_err() {
+            if self.wake_first() {
+                return;
+            }
         }
     }
 
-    /// Wakes the first of the queue, or hands it over; holder only, while `PARKED` is set and `WOKEN` is not.
-    fn wake_first(&self) {
+    /// Wakes the first of the queue, or hands it over; holder only, while `PARKED` is set and `WOKEN` is not. `false` if that one
+    /// will never come, and the caller holds it again.
+    fn wake_first(&self) -> bool {
         let mut line = lot::line(lot::key(self));
         let first = line.marks().next();
         let (answer, left) = match first {
@@ -155,7 +159,24 @@ impl MutexWord {
         // ORDERING: Release pairs with the Acquire of `lock` and `barge`; whoever it is handed to locks the bucket after this.
         // A store, since the word cannot change here (invariant 2).
         self.0.store(left | parked, Ordering::Release);
-        line.wake();
+        line.wake() == 0 || !self.take_back(answer)
+    }
+
+    /// In the stead of one who was chosen and never comes: `true` if that makes the caller the holder. Otherwise it is held, and
+    /// the holder wakes the next.
+    #[cold]
+    fn take_back(&self, answer: Answer) -> bool {
+        loop {
+            if answer == HANDED || self.barge(WOKEN, None) {
+                return true;
+            }
+            let line = lot::line(lot::key(self));
+            let left = self.announce(WOKEN);
+            drop(line);
+            if left {
+                return false;
+            }
+        }
     }
 }
 
@@ -185,6 +206,24 @@ mod models {
             assert_eq!(shared.1.get(), 4);
             assert_eq!(shared.0.0.load(Ordering::Relaxed), 0);
         });
+    }
+
+    /// Those who never come are passed over, whether they are woken or handed it.
+    #[test]
+    fn the_absent_keep_nobody_out() {
+        for mark in [NEW, PASSED_OVER] {
+            loom::model(move || {
+                let shared = Arc::new((MutexWord::new(), Cell::new(0)));
+                let other = Arc::clone(&shared);
+                shared.0.lock();
+                (0..2).for_each(|_| lot::enqueue_absent(lot::key(&shared.0), mark, || shared.0.announce(0)));
+                let thread = loom::thread::spawn(move || add(&other));
+                shared.0.unlock();
+                add(&shared);
+                thread.join().unwrap();
+                assert_eq!(shared.0.0.load(Ordering::Relaxed) & (HELD | WOKEN), 0);
+            });
+        }
     }
 
     /// Nor with three, of which two may be in the queue at a time.

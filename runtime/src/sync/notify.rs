@@ -4,7 +4,7 @@
 //! Invariant 2: `by_all` holds the numbers of those whom `notify_all` chose and who have not seen it yet. Whoever was chosen
 //! otherwise was chosen by a `notify_one`, which is one party's, and goes to another if that one is cancelled.
 
-use super::line::{Line, wait_in_line, wake_all};
+use super::line::{Line, wait_in_line};
 use crate::lock::Lock;
 use crate::sys::clock;
 use crate::waiter::{Wait, Waiter};
@@ -89,11 +89,16 @@ impl Notify {
     ///
     /// Never.
     pub fn notify_one(&self) {
-        let mut state = self.state.lock();
-        let chosen = state.line.choose();
-        state.permit |= chosen.is_none();
-        drop(state);
-        wake_all(chosen.and_then(|(_, waiter)| waiter));
+        // Once, unless whoever is chosen will never come.
+        loop {
+            let mut state = self.state.lock();
+            let chosen = state.line.choose();
+            state.permit |= chosen.is_none();
+            drop(state);
+            if chosen.and_then(|(_, waiter)| waiter).is_none_or(Waiter::wake_chosen) {
+                return;
+            }
+        }
     }
 
     /// Ends all waits there are now. Those that begin later wait.
@@ -103,10 +108,14 @@ impl Notify {
     /// Never.
     pub fn notify_all(&self) {
         let mut state = self.state.lock();
-        let (numbers, waiters): (Vec<_>, Vec<_>) = state.line.choose_all().unzip();
-        state.by_all.extend(numbers);
+        let chosen: Vec<_> = state.line.choose_all().collect();
+        state.by_all.extend(chosen.iter().map(|(number, _)| *number));
         drop(state);
-        wake_all(waiters.into_iter().flatten());
+        for (number, waiter) in chosen {
+            if waiter.is_some_and(|waiter| !waiter.wake_chosen()) {
+                self.state.lock().by_all.remove(&number);
+            }
+        }
     }
 
     /// Waits until notified.

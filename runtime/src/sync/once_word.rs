@@ -161,7 +161,7 @@ impl OnceWord {
     fn wake_all(&self) {
         let mut line = lot::line(lot::key(self));
         while line.choose(LOOK) {}
-        line.wake();
+        let _nothing_was_handed_over = line.wake();
     }
 }
 

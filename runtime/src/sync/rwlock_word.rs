@@ -15,7 +15,8 @@
 //! others may take the lock if it is free. If it was woken in vain it takes the first place again, and from there the lock is
 //! handed to it. So nobody is passed over by more than those who take it while one writer wakes.
 //!
-//! Invariant 1: `PARKED` is set and cleared, and `WOKEN` is set, under the bucket's lock; only the woken one clears `WOKEN`.
+//! Invariant 1: `PARKED` is set and cleared, and `WOKEN` is set, under the bucket's lock; only the woken one clears `WOKEN`,
+//! or whoever woke it if it never comes.
 //! Invariant 2: if somebody is in the queue, `PARKED` is set; and if then nobody holds it, `WOKEN` is set, or whoever held it
 //! last is about to lock the bucket to choose.
 
@@ -243,31 +244,81 @@ impl RwLockWord {
 
     #[cold]
     fn write_unlock_cold(&self) {
-        // ORDERING: Release pairs with the Acquire of `take`; a failure publishes nothing.
-        let free = |word: u32| (word & PARKED == 0 || word & WOKEN != 0).then_some(word & !WRITING);
-        if self.0.fetch_update(Ordering::Release, Ordering::Relaxed, free).is_err() {
+        if !self.free_write() {
             self.choose_next(WRITING);
         }
+    }
+
+    /// Ends the write, unless somebody is to be chosen; the writer only.
+    fn free_write(&self) -> bool {
+        // ORDERING: Release pairs with the Acquire of `take`; a failure publishes nothing.
+        let free = |word: u32| (word & PARKED == 0 || word & WOKEN != 0).then_some(word & !WRITING);
+        self.0.fetch_update(Ordering::Release, Ordering::Relaxed, free).is_ok()
     }
 
     /// Chooses from the front of the queue who has it next. `own` is `WRITING` for the writer, who gives it up by this; for the
     /// last reader, who has given it up, it is 0, and if another was faster than it the choice is left to that one.
     #[cold]
     fn choose_next(&self, own: u32) {
+        let mut absent = self.choose_once(own);
+        while absent != 0 {
+            absent = self.take_back(absent);
+        }
+    }
+
+    /// Gives what was handed to those who will never come, as a part of the word: 0 if there is none of them.
+    fn choose_once(&self, own: u32) -> u32 {
         let mut line = lot::line(lot::key(self));
         // ORDERING: Relaxed; the exchange in `choose` decides.
         let mut word = self.0.load(Ordering::Relaxed);
+        let mut chosen = 0;
         while word == own | PARKED {
             match self.choose(&mut line, word) {
-                Ok(()) => break,
+                Ok(held) => {
+                    chosen = held;
+                    break;
+                }
                 Err(now) => word = now,
             }
         }
-        line.wake();
+        absent_of(chosen, line.wake())
     }
 
-    /// One attempt of the above, while nobody else holds it and nobody is on its way.
-    fn choose(&self, line: &mut Line, word: u32) -> Result<(), u32> {
+    /// In the stead of those who were chosen and never come, gives up what they were chosen for. Gives the same of those who
+    /// were chosen thereby.
+    #[cold]
+    fn take_back(&self, absent: u32) -> u32 {
+        match absent {
+            WOKEN if !self.try_for_absent() => 0,
+            WOKEN | WRITING => match self.free_write() {
+                true => 0,
+                false => self.choose_once(WRITING),
+            },
+            // ORDERING: Release, as in `read_unlock`.
+            readers => match self.0.fetch_sub(readers, Ordering::Release) - readers {
+                PARKED => self.choose_once(0),
+                _ => 0,
+            },
+        }
+    }
+
+    /// `true` if the caller writes now, in the stead of one on its way. Otherwise somebody holds it, and chooses the next.
+    fn try_for_absent(&self) -> bool {
+        loop {
+            if self.barge_to_write(WOKEN, None) {
+                return true;
+            }
+            let line = lot::line(lot::key(self));
+            let left = self.announce(is_free, WOKEN);
+            drop(line);
+            if left {
+                return false;
+            }
+        }
+    }
+
+    /// One attempt of the above, while nobody else holds it and nobody is on its way. Gives what was handed over.
+    fn choose(&self, line: &mut Line, word: u32) -> Result<u32, u32> {
         let (count, answer, held) = match line.marks().next() {
             None => (0, TRY, 0),
             Some(READS) => readers_in_front(line),
@@ -281,7 +332,7 @@ impl RwLockWord {
         (0..count).for_each(|_| {
             line.choose(answer);
         });
-        Ok(())
+        Ok(held)
     }
 
     /// Lets the readers at the front of the queue join one that holds it; that one only.
@@ -299,8 +350,17 @@ impl RwLockWord {
                 line.choose(answer);
             });
         }
-        line.wake();
+        let absent = absent_of(held, line.wake());
+        // The caller reads as well, so nobody is chosen thereby.
+        if absent != 0 {
+            self.take_back(absent);
+        }
     }
+}
+
+/// What so many of those have to whom `held` was handed: a writer, or readers.
+fn absent_of(held: u32, count: usize) -> u32 {
+    if held & READERS == 0 && count > 0 { held } else { count as u32 * READER }
 }
 
 /// How many readers follow each other at the front, that it is handed to them, and what that adds to the word.
@@ -354,6 +414,45 @@ mod models {
     #[test]
     fn two_readers_and_a_writer() {
         among([|shared| assert!(read(shared) <= 1), |shared| assert!(read(shared) <= 1)], add);
+    }
+
+    /// Those who never come are passed over: readers and writers, woken or handed it.
+    #[test]
+    fn the_absent_keep_nobody_out() {
+        for marks in [[READS, READS], [WRITES, READS], [READS, WRITES], [PASSED_OVER, WRITES]] {
+            loom::model(move || {
+                let shared = Arc::new((RwLockWord::new(), Cell::new(0)));
+                let other = Arc::clone(&shared);
+                shared.0.write();
+                let wait = |mark| {
+                    let announce = || shared.0.announce(|_| false, 0);
+                    lot::enqueue_absent(lot::key(&shared.0), mark, announce);
+                };
+                marks.into_iter().for_each(wait);
+                let thread = loom::thread::spawn(move || read(&other));
+                shared.0.write_unlock();
+                add(&shared);
+                assert!(thread.join().unwrap() <= 1);
+                assert_eq!(shared.0.0.load(Ordering::Relaxed) & !PARKED, 0);
+            });
+        }
+    }
+
+    /// So they are where a downgrade lets them in.
+    #[test]
+    fn the_absent_do_not_keep_a_read() {
+        loom::model(|| {
+            let shared = Arc::new((RwLockWord::new(), Cell::new(0)));
+            let other = Arc::clone(&shared);
+            shared.0.write();
+            let announce = || shared.0.announce(|_| false, 0);
+            lot::enqueue_absent(lot::key(&shared.0), READS, announce);
+            let thread = loom::thread::spawn(move || add(&other));
+            shared.0.downgrade();
+            shared.0.read_unlock();
+            thread.join().unwrap();
+            assert_eq!(shared.0.0.load(Ordering::Relaxed) & !PARKED, 0);
+        });
     }
 
     /// Who downgrades reads what it wrote, with others, and a writer comes after.

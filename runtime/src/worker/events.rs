@@ -6,7 +6,7 @@ use super::{Unwinding, Worker};
 use crate::mail::Ticket;
 use crate::poller::Poller;
 use crate::readiness::Interest;
-use crate::remote::{RecordRef, SourceId};
+use crate::remote::{RecordRef, SlotName, SourceId};
 use crate::slot::{Awaited, Event, Outcome, Shield, Slot, State};
 use std::io;
 
@@ -17,6 +17,12 @@ impl Worker {
         if let Some(index) = found {
             self.deliver_at(index, event);
         }
+    }
+
+    /// Whether this worker ends the waits of the coroutine in this slot. Not any more once it takes leave.
+    #[inline]
+    pub(crate) fn is_home_of(&self, slot: SlotName) -> bool {
+        slot.is_on(self.home_of.get())
     }
 
     /// Ends the internal wait `ticket` of whoever is in this slot, if it is theirs.

@@ -1,6 +1,9 @@
 //! The orderly end of a worker.
 //!
 //! Invariant 1: a worker ends when nothing is left to run here, or when its grace has passed; what is left then is named.
+//! Invariant 2: from the moment when the inbox is closed, whoever would wake a coroutine of this worker is told that it will
+//! never come (`waiter.rs`); whoever was woken before that has a turn to come in. So nobody is chosen in vain unknown to
+//! whoever chose.
 
 use super::Worker;
 use crate::coroutine::CAN_UNWIND;
@@ -35,6 +38,19 @@ impl Worker {
         if CAN_UNWIND {
             let indexes = self.slots.borrow().indexes();
             indexes.into_iter().for_each(|index| self.deliver_at(index, Event::Cancel));
+        }
+    }
+
+    /// The end of the loop: invariant 2. One turn each, since what is run here may never end by itself.
+    pub(super) fn take_leave(&self) {
+        self.remote.close_inbox().into_iter().for_each(|message| self.read(message));
+        self.home_of.set(None);
+        let indexes = self.slots.borrow().indexes();
+        for index in indexes {
+            let called = self.slots.borrow()[index].life.is_called();
+            if called {
+                self.resume(index);
+            }
         }
     }
 

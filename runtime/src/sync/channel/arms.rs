@@ -6,7 +6,6 @@ use super::arm::{Arm, Enrolled};
 use super::choice::Seat;
 use super::exchange::Exchange;
 use super::line::{Number, Standing};
-use super::state::Wakes;
 use crate::waiter::Waiter;
 use std::sync::mpsc::{RecvError, SendError, TryRecvError, TrySendError};
 
@@ -48,7 +47,7 @@ impl<T> Arm for Receiving<'_, T> {
         let (number, met) = state.await_message(self.number, Standing { waiter, seat: Some(seat) });
         drop(state);
         self.number = Some(number);
-        Wakes::from(met).wake();
+        self.core.wake(met);
         Enrolled::Waits
     }
 
@@ -60,7 +59,7 @@ impl<T> Arm for Receiving<'_, T> {
 
     fn pass_on(&mut self) {
         let next = self.core.lock().pass_on_message();
-        Wakes::from(next).wake();
+        self.core.wake(next);
     }
 }
 
@@ -113,7 +112,7 @@ impl<T> Arm for Sending<'_, T> {
 
     fn pass_on(&mut self) {
         let next = self.core.lock().pass_on_room();
-        next.wake();
+        self.core.wake(next);
     }
 }
 
@@ -131,9 +130,9 @@ impl<T> Room<'_, T> {
             return Err(SendError(message));
         };
         let sent = core.lock().fulfil(message);
-        Wakes::from(self.receiver.take()).wake();
+        core.wake(self.receiver.take());
         let other = sent.map_err(SendError)?;
-        Wakes::from(other).wake();
+        core.wake(other);
         Ok(())
     }
 }
@@ -142,8 +141,8 @@ impl<T> Drop for Room<'_, T> {
     fn drop(&mut self) {
         if let Some(core) = self.core {
             let next = core.lock().release();
-            next.wake();
-            Wakes::from(self.receiver.take()).wake();
+            core.wake(next);
+            core.wake(self.receiver.take());
         }
     }
 }

@@ -54,7 +54,7 @@ impl<T> Exchange<T> {
     pub(super) fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
         current::with_worker(|worker| {
             let chosen = self.lock_on(worker).put(message)?;
-            wake(worker, chosen);
+            self.wake_on(worker, chosen);
             Ok(())
         })
     }
@@ -64,9 +64,41 @@ impl<T> Exchange<T> {
         current::with_worker(|worker| {
             let taken = self.lock_on(worker).take();
             let (message, wakes) = taken?;
-            wakes.wake_on(worker);
+            self.wake(wakes);
             Ok(message)
         })
+    }
+
+    // ---- waking ----------------------------------------------------------------------------------------------------
+
+    /// Wakes those who were chosen, without the lock; in the stead of one who will never come, others.
+    pub(super) fn wake(&self, chosen: impl Into<Wakes>) {
+        if !chosen.into().wake() {
+            self.hand_on();
+        }
+    }
+
+    /// As [`wake`](Exchange::wake), on the thread of `worker`, or of none.
+    #[inline(always)]
+    fn wake_on(&self, worker: Option<&Worker>, chosen: Option<Waiter>) {
+        if let Some(chosen) = chosen
+            && !chosen.wake_on(worker)
+        {
+            self.hand_on();
+        }
+    }
+
+    /// Chooses anew, as if those chosen had given up, until nobody is chosen who never comes.
+    #[cold]
+    fn hand_on(&self) {
+        loop {
+            let mut state = self.lock();
+            let (message, room) = (state.pass_on_message(), state.pass_on_room());
+            drop(state);
+            if Wakes::from(message).wake() & room.wake() {
+                return;
+            }
+        }
     }
 
     // ---- sending ---------------------------------------------------------------------------------------------------
@@ -80,7 +112,7 @@ impl<T> Exchange<T> {
             if state.has_room() && !state.is_gone(End::Receiver) {
                 let chosen = state.push(message);
                 drop(state);
-                wake(worker, chosen);
+                self.wake_on(worker, chosen);
                 return Ok(());
             }
             match worker {
@@ -116,7 +148,7 @@ impl<T> Exchange<T> {
                 Err(TrySendError::Full(back)) if parked == Parked::Woken => message = back,
                 ended => {
                     drop(state);
-                    return sent(worker, ended);
+                    return self.sent(ended);
                 }
             }
             let standing = Standing { waiter: party.begin(), seat: None };
@@ -165,7 +197,7 @@ impl<T> Exchange<T> {
         loop {
             if let Some(message) = state.pop() {
                 if state.is_awaited() {
-                    admit(worker, state);
+                    self.admit(state);
                 }
                 return Ok(message);
             }
@@ -174,14 +206,14 @@ impl<T> Exchange<T> {
                     Err(TryRecvError::Empty) if parked == Parked::Woken => {}
                     ended => {
                         drop(state);
-                        return received(worker, ended);
+                        return self.received(ended);
                     }
                 }
             }
             let standing = Standing { waiter: party.begin(), seat: None };
             let (number, met) = state.await_message(had, standing);
             drop(state);
-            wake(worker, met);
+            self.wake_on(worker, met);
             let place = Ear { core: self, number };
             parked = party.park(deadline, Point::Cancellable);
             std::mem::forget(place);
@@ -226,43 +258,38 @@ impl<T> Exchange<T> {
             drop(unread);
         }
     }
-}
 
-#[inline(always)]
-fn wake(worker: Option<&Worker>, chosen: Option<Waiter>) {
-    if let Some(chosen) = chosen {
-        chosen.wake_on(worker);
-    }
-}
+    // ---- outcomes --------------------------------------------------------------------------------------------------
 
-fn sent<T>(worker: Option<&Worker>, ended: Result<Option<Waiter>, TrySendError<T>>) -> Result<(), Unsent<T>> {
-    match ended {
-        Ok(chosen) => {
-            wake(worker, chosen);
-            Ok(())
+    fn sent(&self, ended: Result<Option<Waiter>, TrySendError<T>>) -> Result<(), Unsent<T>> {
+        match ended {
+            Ok(chosen) => {
+                self.wake(chosen);
+                Ok(())
+            }
+            Err(TrySendError::Full(message)) => Err(Unsent::Timeout(message)),
+            Err(TrySendError::Disconnected(message)) => Err(Unsent::Disconnected(message)),
         }
-        Err(TrySendError::Full(message)) => Err(Unsent::Timeout(message)),
-        Err(TrySendError::Disconnected(message)) => Err(Unsent::Disconnected(message)),
     }
-}
 
-/// There may be room for a sender that waits.
-#[inline(never)]
-fn admit<T>(worker: Option<&Worker>, mut state: BiasedGuard<'_, State<T>>) {
-    let wakes = state.admit();
-    drop(state);
-    wakes.wake_on(worker);
-}
+    /// There may be room for a sender that waits.
+    #[inline(never)]
+    fn admit(&self, mut state: BiasedGuard<'_, State<T>>) {
+        let wakes = state.admit();
+        drop(state);
+        self.wake(wakes);
+    }
 
-#[inline(never)]
-fn received<T>(worker: Option<&Worker>, ended: Result<(T, Wakes), TryRecvError>) -> Result<T, RecvTimeoutError> {
-    match ended {
-        Ok((message, wakes)) => {
-            wakes.wake_on(worker);
-            Ok(message)
+    #[inline(never)]
+    fn received(&self, ended: Result<(T, Wakes), TryRecvError>) -> Result<T, RecvTimeoutError> {
+        match ended {
+            Ok((message, wakes)) => {
+                self.wake(wakes);
+                Ok(message)
+            }
+            Err(TryRecvError::Empty) => Err(RecvTimeoutError::Timeout),
+            Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
         }
-        Err(TryRecvError::Empty) => Err(RecvTimeoutError::Timeout),
-        Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
     }
 }
 
@@ -290,6 +317,6 @@ struct Ear<'a, T> {
 impl<T> Drop for Ear<'_, T> {
     fn drop(&mut self) {
         let next = self.core.lock().give_up_receiving(self.number);
-        Wakes::from(next).wake();
+        self.core.wake(next);
     }
 }

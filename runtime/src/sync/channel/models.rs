@@ -76,6 +76,84 @@ fn a_receiver_that_goes_passes_on_its_turn() {
     });
 }
 
+/// Room that a select took and leaves unused goes to the sender that waits for it.
+#[test]
+fn room_that_is_dropped_goes_to_a_sender() {
+    loom::model(|| {
+        let (inlet, outlet) = channel(1);
+        let other = inlet.clone();
+        let sender = thread::spawn(move || assert!(sent(other.send(1, None))));
+        let room = reserved(&inlet);
+        drop(room);
+        assert_eq!(outlet.receive(None), Ok(1));
+        sender.join().unwrap();
+    });
+}
+
+/// The right to send, if a select can have it at once.
+fn reserved<T>(inlet: &Inlet<T>) -> Option<Room<'_, T>> {
+    let mut sending = inlet.sending();
+    select(&mut [Box::new(&mut sending) as Box<dyn Arm + '_>], Patience::None);
+    sending.finish()
+}
+
+/// Where they meet, it chose a receiver, whom the next sender finds again: in the line, or on its way back there.
+#[test]
+fn room_at_a_meeting_is_dropped_against_a_sender() {
+    loom::model(|| {
+        let (inlet, outlet) = channel(0);
+        let other = inlet.clone();
+        let receiver = thread::spawn(move || outlet.receive(None));
+        let sender = thread::spawn(move || assert!(sent(other.send(1, None))));
+        drop(reserved(&inlet));
+        assert_eq!(receiver.join().unwrap(), Ok(1));
+        sender.join().unwrap();
+    });
+}
+
+/// A select that was told to come to one of two full channels, and found the first arm ready, leaves the other's room to who
+/// waits there.
+#[test]
+fn a_select_that_gives_up_passes_on_its_room() {
+    loom::model(|| {
+        let (inlet, outlet) = channel(1);
+        inlet.send(0, None).unwrap();
+        let other = inlet.clone();
+        let impatient = thread::spawn(move || {
+            let mut sending = other.sending();
+            let past = Patience::Until(Instant::now());
+            select(&mut [Box::new(&mut sending) as Box<dyn Arm + '_>], past);
+            drop(sending.finish());
+        });
+        let sender = thread::spawn(move || assert!(sent(inlet.send(1, None))));
+        assert_eq!([outlet.receive(None), outlet.receive(None)], [Ok(0), Ok(1)]);
+        impatient.join().unwrap();
+        sender.join().unwrap();
+    });
+}
+
+/// A select that was told of a message and is dropped in its round passes it on.
+#[test]
+fn a_select_that_is_late_passes_on_its_message() {
+    loom::model(|| {
+        let (inlet, outlet) = channel(UNBOUNDED);
+        let own = outlet.clone();
+        let impatient = thread::spawn(move || {
+            let mut receiving = own.receiving();
+            let past = Patience::Until(Instant::now());
+            select(&mut [Box::new(&mut receiving) as Box<dyn Arm + '_>], past);
+            receiving.finish().is_some()
+        });
+        let sender = thread::spawn(move || inlet.send_unbounded(1).unwrap());
+        let received = outlet.receive(None);
+        sender.join().unwrap();
+        let taken = impatient.join().unwrap();
+        let expected = if taken { Err(RecvTimeoutError::Disconnected) } else { Ok(1) };
+        // The end is seen by both, so the impatient one may have seen that.
+        assert!(received == expected || received == Ok(1));
+    });
+}
+
 /// A late sender has its message back, or it was received.
 #[test]
 fn a_late_sender_knows_whether_it_sent() {

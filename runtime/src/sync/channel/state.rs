@@ -16,7 +16,6 @@
 use super::choice::Seat;
 use super::line::{Line, Number, Standing};
 use crate::waiter::Waiter;
-use crate::worker::Worker;
 use std::collections::VecDeque;
 use std::sync::mpsc::{TryRecvError, TrySendError};
 
@@ -29,20 +28,12 @@ const KEPT: usize = 1024;
 pub(in crate::sync) struct Wakes([Option<Waiter>; 2]);
 
 impl Wakes {
-    pub(in crate::sync) fn wake(self) {
-        self.0.into_iter().flatten().for_each(Waiter::wake);
-    }
-
-    /// As [`Waiter::wake_on`].
-    #[inline(always)]
-    pub(in crate::sync) fn wake_on(self, worker: Option<&Worker>) {
+    /// `false` if one of them will never come; the channel's `wake` then sees to the others.
+    #[inline]
+    #[must_use]
+    pub(super) fn wake(self) -> bool {
         let [one, other] = self.0;
-        if let Some(waiter) = one {
-            waiter.wake_on(worker);
-        }
-        if let Some(waiter) = other {
-            waiter.wake_on(worker);
-        }
+        one.is_none_or(Waiter::wake_chosen) & other.is_none_or(Waiter::wake_chosen)
     }
 }
 

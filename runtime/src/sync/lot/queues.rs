@@ -123,12 +123,12 @@ impl Queues {
         })
     }
 
-    /// Chooses the first waiter of `key`, who is to be woken.
-    pub(super) fn choose(&mut self, key: usize, answer: Answer) -> Option<Waiter> {
+    /// Chooses the first waiter of `key`, who is to be woken. Gives its place, too.
+    pub(super) fn choose(&mut self, key: usize, answer: Answer) -> Option<(usize, Waiter)> {
         let place = self.keys[self.find(key)?].first as usize;
         self.unlink(place);
         match std::mem::replace(&mut self.nodes[place].holder, Holder::Chosen(answer)) {
-            Holder::Queued(waiter) => Some(waiter),
+            Holder::Queued(waiter) => Some((place, waiter)),
             Holder::Chosen(_) => unreachable!("who was chosen is in no queue"),
         }
     }

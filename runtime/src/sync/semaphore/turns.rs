@@ -2,11 +2,11 @@
 //!
 //! Invariant 1: what the first in the line asks for is more than the free permits, or the semaphore is closed.
 //! Invariant 2: whoever takes somebody else out of the line has taken the permits for them from the free ones; who was chosen
-//! has them, to use or to give back. Closing chooses nobody.
+//! has them, to use or to give back; if that one never comes, whoever chose it has. Closing chooses nobody.
 //! Invariant 3: all permits together, free and out, are at most `MAX_PERMITS`.
 
 use super::{AcquireError, AcquireTimeoutError, Semaphore, TryAcquireError};
-use crate::sync::line::{Line, wait_in_line, wake_all};
+use crate::sync::line::{Line, wait_in_line};
 use crate::waiter::{Wait, Waiter};
 use std::time::Instant;
 
@@ -93,10 +93,7 @@ impl Semaphore {
 
     /// Permits come back.
     pub(super) fn release(&self, permits: usize) {
-        let mut state = self.state.lock();
-        state.free += permits;
-        state.out -= permits;
-        drop(state);
+        self.state.lock().take_back(permits);
         self.give_out();
     }
 
@@ -108,10 +105,13 @@ impl Semaphore {
     /// Restores invariant 1, without the lock while somebody is woken.
     pub(super) fn give_out(&self) {
         loop {
-            let chosen = self.state.lock().serve_first();
-            match chosen {
-                Some(waiter) => wake_all(waiter),
-                None => return,
+            let served = self.state.lock().serve_first();
+            let Some((permits, waiter)) = served else {
+                return;
+            };
+            // Who was roused before comes by itself.
+            if waiter.is_some_and(|waiter| !waiter.wake_chosen()) {
+                self.state.lock().take_back(permits);
             }
         }
     }
@@ -139,14 +139,19 @@ impl State {
         self.out += permits;
     }
 
+    fn take_back(&mut self, permits: usize) {
+        self.free += permits;
+        self.out -= permits;
+    }
+
     /// Gives the first in the line its permits, if they are there. The waiter is to be woken.
-    fn serve_first(&mut self) -> Option<Option<Waiter>> {
+    fn serve_first(&mut self) -> Option<(usize, Option<Waiter>)> {
         let permits = *self.line.first()?;
         if self.closed || self.free < permits {
             return None;
         }
         self.hand_over(permits);
-        self.line.choose().map(|(_, waiter)| waiter)
+        self.line.choose().map(|(_, waiter)| (permits, waiter))
     }
 }
 
