@@ -142,6 +142,15 @@ impl<A: Arm> Round<'_, A> {
     }
 }
 
+/// A select that is thrown out of its park, once it stands in its lines and `meanwhile` was done.
+#[cfg(all(test, dormouse_loom))]
+pub(super) fn thrown<A: Arm>(arms: &mut [A], meanwhile: impl FnOnce()) {
+    let wait = Wait::begin();
+    let mut round = Round { arms, choice: Some(Arc::new(Choice::new())) };
+    round.enroll_all(&wait);
+    meanwhile();
+}
+
 impl<A: Arm> Drop for Round<'_, A> {
     fn drop(&mut self) {
         if let Some(chosen) = self.end() {

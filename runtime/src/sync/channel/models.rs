@@ -111,8 +111,7 @@ fn room_at_a_meeting_is_dropped_against_a_sender() {
     });
 }
 
-/// A select that was told to come to one of two full channels, and found the first arm ready, leaves the other's room to who
-/// waits there.
+/// A select that is late leaves the room that it was told of, or took, to who waits for it.
 #[test]
 fn a_select_that_gives_up_passes_on_its_room() {
     loom::model(|| {
@@ -132,25 +131,49 @@ fn a_select_that_gives_up_passes_on_its_room() {
     });
 }
 
-/// A select that was told of a message and is dropped in its round passes it on.
+/// A select that is thrown out just as it is told of a message tells another receiver.
 #[test]
-fn a_select_that_is_late_passes_on_its_message() {
+fn a_select_that_is_thrown_out_passes_on_its_message() {
     loom::model(|| {
         let (inlet, outlet) = channel(UNBOUNDED);
-        let own = outlet.clone();
-        let impatient = thread::spawn(move || {
-            let mut receiving = own.receiving();
-            let past = Patience::Until(Instant::now());
-            select(&mut [Box::new(&mut receiving) as Box<dyn Arm + '_>], past);
-            receiving.finish().is_some()
-        });
-        let sender = thread::spawn(move || inlet.send_unbounded(1).unwrap());
-        let received = outlet.receive(None);
+        let other = outlet.clone();
+        let receiver = thread::spawn(move || other.receive(None));
+        arm::thrown(&mut [outlet.receiving()], || inlet.send_unbounded(1).unwrap());
+        assert_eq!(receiver.join().unwrap(), Ok(1));
+    });
+}
+
+/// One that is told of room tells another sender.
+#[test]
+fn a_select_that_is_thrown_out_passes_on_its_room() {
+    loom::model(|| {
+        let (inlet, outlet) = channel(1);
+        inlet.send(0, None).unwrap();
+        let other = inlet.clone();
+        let cancelled = thread::spawn(move || arm::thrown(&mut [other.sending()], || ()));
+        let sender = thread::spawn(move || assert!(sent(inlet.send(1, None))));
+        assert_eq!([outlet.receive(None), outlet.receive(None)], [Ok(0), Ok(1)]);
+        cancelled.join().unwrap();
         sender.join().unwrap();
-        let taken = impatient.join().unwrap();
-        let expected = if taken { Err(RecvTimeoutError::Disconnected) } else { Ok(1) };
-        // The end is seen by both, so the impatient one may have seen that.
-        assert!(received == expected || received == Ok(1));
+    });
+}
+
+/// One that is told that a receiver waits, where they meet, tells the select that waits behind it.
+#[test]
+fn a_select_that_is_thrown_out_passes_on_its_meeting() {
+    loom::model(|| {
+        let (inlet, outlet) = channel(0);
+        let (first, second) = (inlet.clone(), inlet.clone());
+        let cancelled = thread::spawn(move || arm::thrown(&mut [first.sending()], || ()));
+        let sender = thread::spawn(move || {
+            let mut sending = second.sending();
+            assert!(select(&mut [Box::new(&mut sending) as Box<dyn Arm + '_>], Patience::Endless));
+            sending.finish().unwrap().send(1).unwrap();
+        });
+        assert_eq!(outlet.receive(None), Ok(1));
+        cancelled.join().unwrap();
+        sender.join().unwrap();
+        drop(inlet);
     });
 }
 
