@@ -1,4 +1,4 @@
-//! Whatever compiles against std's stable sockets compiles against ours, and does the same.
+//! Whatever compiles against what std has stable of sockets, threads and locks compiles against ours, and does the same.
 //!
 //! `items` names each item with its signature, and compiles with std's modules and with ours. `table` proves by std's
 //! documentation that no item is left out, and keeps `docs/parity.md`. `programs` are run with both.

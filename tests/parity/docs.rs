@@ -12,8 +12,8 @@ const MUST_RUN: &str = "DORMOUSE_MUST_RUN";
 /// What every type implements by itself.
 const AUTO: &[&str] = &["Send", "Sync", "Unpin", "UnwindSafe", "RefUnwindSafe"];
 
-/// Traits that no stable program can name.
-const UNNAMEABLE: &[&str] = &["Freeze", "UnsafeUnpin", "StructuralPartialEq"];
+/// Traits that no stable program can name, or has a reason to.
+const UNNAMEABLE: &[&str] = &["Freeze", "UnsafeUnpin", "StructuralPartialEq", "Drop"];
 
 /// Whether programs may use an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,7 @@ pub(crate) struct Item {
 }
 
 impl Item {
+    /// Whether it is no method.
     pub(crate) fn is_implementation(&self) -> bool {
         self.name.contains(" for ")
     }
@@ -89,11 +90,12 @@ fn item(section: &str) -> Option<Item> {
     let stab = |class: &str| notice.starts_with(&format!("<span class=\"item-info\"><div class=\"stab {class}\">"));
     let deprecated = stab("deprecated");
     if id.starts_with("tymethod.") || id.starts_with("method.") && signature.starts_with("pub ") {
-        let name = id.split_once('.')?.1.to_owned();
+        // A second one of the name has a number in its id.
+        let name = id.split_once('.')?.1.split('-').next()?.to_owned();
         let status = if stab("unstable") { Status::Nightly } else { Status::Stable(since.unwrap_or_default()) };
         return Some(Item { name, signature, status, deprecated });
     }
-    let holds_for_all = id.ends_with("-for-T") || id.ends_with("-for-I");
+    let holds_for_all = ["-for-T", "-for-I", "-for-P"].iter().any(|all| id.ends_with(all));
     let name = implementation(&signature).filter(|_| id.starts_with("impl-") && !holds_for_all)?;
     let status = match since {
         _ if AUTO.contains(&name.split(' ').next()?) => Status::Auto,
@@ -103,20 +105,22 @@ fn item(section: &str) -> Option<Item> {
     Some(Item { name, signature, status, deprecated })
 }
 
-/// `Trait for Type` of an implementation, without lifetimes; none for negative ones and for what programs cannot name.
+/// `Trait for Type` of an implementation, without lifetimes and conditions; none for negative ones and for what programs cannot name.
 fn implementation(signature: &str) -> Option<String> {
     let name = signature.strip_prefix("impl")?;
     let name = if name.starts_with('<') { &name[closing(name)? + 1..] } else { name };
-    let name = without_lifetimes(name.trim());
+    let name = without_lifetimes(name.split(" where ").next()?.trim());
     let (of, _) = name.split_once(" for ")?;
     (!UNNAMEABLE.contains(&of) && !of.starts_with('!')).then_some(name)
 }
 
 /// The place of the bracket that closes the one at the start.
-fn closing(text: &str) -> Option<usize> {
-    let mut depth = 0;
+pub(crate) fn closing(text: &str) -> Option<usize> {
+    let (mut depth, mut before) = (0, ' ');
     text.char_indices().find_map(|(at, letter)| {
-        depth += i32::from(letter == '<') - i32::from(letter == '>');
+        let is_arrow = before == '-' && letter == '>';
+        before = letter;
+        depth += i32::from(letter == '<') - i32::from(letter == '>' && !is_arrow);
         (depth == 0).then_some(at)
     })
 }
@@ -130,11 +134,13 @@ pub(crate) fn without_lifetimes(text: &str) -> String {
         rest = after.trim_start_matches(|letter: char| letter == '_' || letter.is_ascii_alphanumeric());
         rest = rest.strip_prefix(' ').unwrap_or(rest);
     }
-    (kept + rest).replace("<>", "")
+    (kept + rest).replace("<, ", "<").replace("<>", "")
 }
 
 fn is_for_windows(signature: &str) -> bool {
-    ["AsSocket", "RawSocket", "OwnedSocket"].iter().any(|name| signature.contains(name))
+    ["AsSocket", "RawSocket", "OwnedSocket", "AsHandle", "RawHandle", "OwnedHandle"]
+        .iter()
+        .any(|name| signature.contains(name))
 }
 
 /// An entry of the page of a module.
@@ -148,6 +154,12 @@ pub(crate) struct Entry {
     pub(crate) nightly: bool,
 }
 
+impl Entry {
+    pub(crate) fn is_function(&self) -> bool {
+        self.file.starts_with("fn.")
+    }
+}
+
 /// The types, traits and functions that the page of a module lists.
 pub(crate) fn entries(page: &str) -> Vec<Entry> {
     let entry = |entry: &str| {
@@ -156,7 +168,7 @@ pub(crate) fn entries(page: &str) -> Vec<Entry> {
         let (_, name) = rest.split_once("title=\"")?.1.split_once('"')?.0.rsplit_once("::")?;
         Some(Entry { name: name.to_owned(), file: file.to_owned(), nightly: link.contains("stab unstable") })
     };
-    page.split("<dt>").skip(1).filter_map(entry).collect()
+    page.split("<dt").skip(1).filter_map(entry).collect()
 }
 
 fn first_word(after_class: &str) -> String {

@@ -1,6 +1,6 @@
 //! What the files of items name, found in their text: the compiler proves what they say, this proves that they say it.
 
-use super::docs::without_lifetimes;
+use super::docs::{closing, without_lifetimes};
 use std::collections::BTreeSet;
 
 /// The text of some files of items.
@@ -8,14 +8,15 @@ use std::collections::BTreeSet;
 pub(crate) struct Named {
     /// All of it.
     text: String,
-    /// `Trait for Type` of each bound in a `where` clause.
+    /// `Trait for Type` of each bound in a `where` clause, and of each `(it: Type) -> impl Trait`.
     implementations: BTreeSet<String>,
 }
 
 impl Named {
     pub(crate) fn new(files: &[&str]) -> Named {
         let text = files.join("\n");
-        let implementations = clauses(&text).iter().flat_map(|clause| implementations(clause)).collect();
+        let clauses = clauses(&text).into_iter().chain(conversions(&text));
+        let implementations = clauses.flat_map(|clause| implementations(&clause)).collect();
         Named { text, implementations }
     }
 
@@ -23,8 +24,26 @@ impl Named {
     pub(crate) fn names(&self, subject: &str, item: &str) -> bool {
         match item.split_once(" for ") {
             Some((of, on)) => self.implementations.contains(item) || self.text.contains(&format!("<{on} as {of}>::")),
-            None => self.says(&format!("{subject}::{item}")) || self.says(&format!("{subject}>::{item}")),
+            None => {
+                let plain = [format!("{subject}::{item}"), format!("{subject}>::{item}")];
+                plain.iter().any(|path| self.says(path)) || self.says_of_some(subject, item)
+            }
         }
+    }
+
+    /// Whether the function is coerced or called.
+    pub(crate) fn calls(&self, function: &str) -> bool {
+        self.says(function)
+    }
+
+    /// Whether the method of `subject` with some arguments is coerced or called.
+    fn says_of_some(&self, subject: &str, item: &str) -> bool {
+        let path = format!("{subject}::<");
+        self.text.match_indices(&path).any(|(at, _)| {
+            let arguments = &self.text[at + path.len() - 1..];
+            let end = closing(arguments).expect("brackets are closed");
+            self.says(&format!("{path}{}::{item}", &arguments[1..=end]))
+        })
     }
 
     /// Whether anything of `subject` is named.
@@ -52,6 +71,16 @@ fn is_word(letter: Option<char>) -> bool {
 fn clauses(text: &str) -> Vec<String> {
     let starts = text.split("\nwhere\n").skip(1);
     starts.map(|rest| rest.split_once("\n{").expect("a body after the clause").0.to_owned()).collect()
+}
+
+/// `Type: Traits` of the functions that make something of `it`.
+fn conversions(text: &str) -> Vec<String> {
+    let functions = text.split("(it: ").chain(text.split("\n    it: ")).map(|rest| rest.split_once(" {\n"));
+    let conversion = |head: &str| {
+        let (subject, traits) = head.split_once("-> impl ")?;
+        Some(format!("{}: {traits}", subject.trim_end_matches([')', ' ', '\n', ','])))
+    };
+    functions.flatten().filter_map(|(head, _)| conversion(head)).collect()
 }
 
 fn implementations(clause: &str) -> Vec<String> {

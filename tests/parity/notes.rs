@@ -14,4 +14,14 @@ pub(crate) const NOTES: &[(&str, &str)] = &[
     ("os::unix::net::UnixListener::AsFd for UnixListener", "as for `TcpListener`"),
     ("os::unix::net::UnixDatagram::send", "what is no socket answers ENOTSOCK; std's writes to it"),
     ("os::unix::net::SocketAncillary", "closes received descriptors that nobody took; std's leaks them"),
+    ("thread::panicking", "of the coroutine, not of the thread that it shares"),
+    ("thread::Builder::stack_size", "of a coroutine's stack, which does not grow: rounded up to a size class"),
+    ("thread::LocalKey", "of each coroutine its own, and of each plain thread; declared by `dormouse::thread_local!`"),
+    ("sync::MutexGuard", "may be held while its coroutine waits: the worker runs others"),
 ];
+
+/// What is stable in std and not here, and why.
+pub(crate) const WITHOUT: &[(&str, &str)] = &[(
+    "thread::JoinHandle::JoinHandleExt for JoinHandle<T>",
+    "a coroutine is no thread of the kernel's: it has no `pthread_t`",
+)];

@@ -1,6 +1,6 @@
 //! The items and the programs with our modules; the programs spawn coroutines.
 
-pub(crate) use dormouse::{net, os, thread};
+pub(crate) use dormouse::{net, os, sync, thread, thread_local};
 
 #[path = "items/mod.rs"]
 mod items;
@@ -8,3 +8,5 @@ mod items;
 pub(crate) mod programs;
 #[path = "items/unstable.rs"]
 mod unstable;
+#[path = "items/unstable_sync.rs"]
+mod unstable_sync;

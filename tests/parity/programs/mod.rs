@@ -1,11 +1,14 @@
-//! Small programs as one writes them with std, for whichever modules stand around this one: `net`, `os`, `thread`.
+//! Small programs as one writes them with std, for whichever modules stand around this one: `net`, `os`, `sync`,
+//! `thread`.
 //!
-//! Each gives what it saw, which must not depend on whose sockets it ran with.
+//! Each gives what it saw, which must not depend on whose it ran with.
 
 mod chat;
 mod generic;
 mod proxy;
+mod shared;
 mod unix;
+mod workers;
 
 use std::error::Error;
 
@@ -34,4 +37,15 @@ pub(crate) const ALL: &[Program] = &[
     ("unix datagrams", unix::datagrams),
     ("unix pairs", unix::pairs),
     ("unix addresses", unix::addresses),
+    ("dining philosophers", shared::dining_philosophers),
+    ("bounded buffer", shared::bounded_buffer),
+    ("cache behind an RwLock", shared::rwlock_cache),
+    ("made once", shared::made_once),
+    ("rounds of a barrier", shared::barrier_rounds),
+    ("worker pool", workers::worker_pool),
+    ("scoped sum", workers::scoped_sum),
+    ("fan-in", workers::fan_in),
+    ("answers of a channel", workers::channel_answers),
+    ("values of one's own", workers::own_values),
+    ("park and unpark", workers::park_and_unpark),
 ];
