@@ -8,6 +8,7 @@
 mod locks;
 mod mpsc;
 mod names;
+mod negative;
 mod once;
 mod tcp;
 mod thread;
