@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the unit tests of the runtime's pure rooms, and of those that threads share, under Miri: undefined behaviour and
-# leaks in their unsafe code. What switches stacks or makes system calls, Miri cannot run.
+# Runs the unit tests of the runtime's pure rooms, and of those that threads share (locks and channels among them), under
+# Miri: undefined behaviour, data races and leaks in their unsafe code. What switches stacks or makes system calls, Miri cannot run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,9 +25,9 @@ miri() {
     rustup run nightly cargo miri test --target-dir "${CARGO_TARGET_DIR:-target}/miri" "$@"
 }
 
-# `lock::` alone would also find `sys::clock::`.
+# `lock::` alone would also find `sys::clock::`. Of `sync` everything: its unit tests run among plain threads.
 miri -p dormouse-runtime --lib -- timer:: readiness:: ready_queue:: pace:: slot:: slots:: mail:: inbox:: join_word:: once_arc:: \
-    lock:: locals:: line:: queues:: remote::record:: spawned:: \
+    os_thread:: waiter:: lock:: locals:: remote::record:: spawned:: sync:: \
     --skip sys:: --skip stack::
 miri -p dormouse-net --lib -- once_arc:: unix_name:: control:: ancillary::
 echo "miri: passed in $SECONDS s"

@@ -272,6 +272,9 @@ mod tests {
         Next,
     }
 
+    /// Fewer under Miri, which is a thousand times slower.
+    const STEPS: usize = if cfg!(miri) { 40 } else { 200 };
+
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let step = prop_oneof![
             (0..8u32, any::<bool>()).prop_map(|(slot, front)| Step::Enqueue { slot, front }),
@@ -280,7 +283,7 @@ mod tests {
             Just(Step::Eagain),
             Just(Step::Next),
         ];
-        prop::collection::vec(step, 0..200)
+        prop::collection::vec(step, 0..STEPS)
     }
 
     proptest! {

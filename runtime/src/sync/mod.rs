@@ -70,3 +70,6 @@ pub use semaphore::{
 };
 pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, Weak, atomic};
 pub use wait_group::WaitGroup;
+
+#[cfg(all(test, not(dormouse_loom)))]
+mod plain_tests;

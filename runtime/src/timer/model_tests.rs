@@ -159,6 +159,12 @@ impl Pair {
     }
 }
 
+/// Steps of a run. Fewer under Miri, which is a thousand times slower.
+const STEPS: usize = if cfg!(miri) { 20 } else { 120 };
+
+/// Timers of one step.
+const MOST_AT_ONCE: u32 = if cfg!(miri) { 20 } else { 150 };
+
 /// Delays of every magnitude, from none to the end of time.
 fn delay() -> impl Strategy<Value = u64> {
     let boundary = (0u32..64, 0u64..5).prop_map(|(bit, around)| (1u64 << bit).wrapping_add(around).wrapping_sub(2));
@@ -190,7 +196,7 @@ fn step() -> impl Strategy<Value = Step> {
         |count| (delay(), passing(), count).prop_map(|(delay, spacing, count)| Step::Insert { delay, spacing, count });
     prop_oneof![
         8 => insert(1..4u32),
-        2 => insert(4..150u32),
+        2 => insert(4..MOST_AT_ONCE),
         1 => passing().prop_map(Step::InsertLate),
         4 => any::<usize>().prop_map(Step::Cancel),
         1 => (0usize..100).prop_map(Step::CancelEarliest),
@@ -206,7 +212,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn behaves_as_the_model(start in prop_oneof![Just(0), passing()], steps in vec(step(), 1..120)) {
+    fn behaves_as_the_model(start in prop_oneof![Just(0), passing()], steps in vec(step(), 1..STEPS)) {
         let mut pair = Pair::new(start);
         for step in steps {
             pair.step(step);

@@ -190,6 +190,12 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::VecDeque;
 
+    /// Fewer under Miri, which is a thousand times slower.
+    const STEPS: usize = if cfg!(miri) { 40 } else { 200 };
+
+    /// More than stay allocated.
+    const CROWD: usize = if cfg!(miri) { 100 } else { 1000 };
+
     /// What may happen in a bucket; places are named by their order of arrival.
     #[derive(Clone, Debug)]
     enum Step {
@@ -240,7 +246,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn behaves_like_a_deque_per_key(steps in prop::collection::vec(step(), 0..200)) {
+        fn behaves_like_a_deque_per_key(steps in prop::collection::vec(step(), 0..STEPS)) {
             let (mut queues, mut model) = (Queues::new(), Model::default());
             for (mark, step) in steps.iter().enumerate() {
                 model.apply(&mut queues, step, mark as Mark);
@@ -265,7 +271,7 @@ mod tests {
     #[test]
     fn a_crowd_that_is_gone_leaves_no_memory() {
         let mut queues = Queues::new();
-        let places: Vec<_> = (0..1000).map(|key| queues.push(key, 0, End::Back, Wait::begin().waiter())).collect();
+        let places: Vec<_> = (0..CROWD).map(|key| queues.push(key, 0, End::Back, Wait::begin().waiter())).collect();
         places.into_iter().for_each(|place| drop(queues.remove(place)));
         assert_eq!((queues.nodes.capacity(), queues.keys.capacity()), (0, 0));
     }

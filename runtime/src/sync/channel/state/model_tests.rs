@@ -24,6 +24,9 @@ enum Act {
     Withdraw(usize),
 }
 
+/// Acts of a run. Fewer under Miri, which is a thousand times slower.
+const ACTS: usize = if cfg!(miri) { 40 } else { 200 };
+
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let act = prop_oneof![
         3 => Just(Act::Put),
@@ -34,7 +37,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         1 => any::<usize>().prop_map(Act::GiveUp),
         1 => any::<usize>().prop_map(Act::Withdraw),
     ];
-    prop::collection::vec(act, 1..200)
+    prop::collection::vec(act, 1..ACTS)
 }
 
 struct World {
