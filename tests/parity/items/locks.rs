@@ -1,6 +1,7 @@
 //! `std::sync`: what excludes and what waits. The types of errors are std's own, which `same.rs` proves.
 #![allow(dead_code, deprecated, trivial_bounds, clippy::type_complexity)]
 #![allow(clippy::incompatible_msrv, reason = "std has some of it since 1.92, ours is there before")]
+#![allow(clippy::implied_bounds_in_impls, reason = "each implementation is named")]
 
 use super::super::sync::{Barrier, BarrierWaitResult, Condvar, WaitTimeoutResult};
 use super::super::sync::{LockResult, TryLockResult};

@@ -1,6 +1,7 @@
 //! `std::sync`: what is done once.
 #![allow(dead_code, deprecated, trivial_bounds, clippy::type_complexity)]
 #![allow(clippy::incompatible_msrv, reason = "std has some of it since 1.94, ours is there before")]
+#![allow(clippy::implied_bounds_in_impls, reason = "each implementation is named")]
 
 use super::super::sync::{LazyLock, ONCE_INIT, Once, OnceLock, OnceState};
 use std::fmt::Debug;

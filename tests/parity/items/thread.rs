@@ -54,7 +54,7 @@ where
     Scope::spawn::<F, T>(scope, f)
 }
 
-fn scoped_handle<'scope, T>() {
+fn scoped_handle<'scope, T: 'scope>() {
     let _: fn(ScopedJoinHandle<'scope, T>) -> thread::Result<T> = ScopedJoinHandle::join;
     let _: for<'a> fn(&'a ScopedJoinHandle<'scope, T>) -> &'a Thread = ScopedJoinHandle::thread;
     let _: fn(&ScopedJoinHandle<'scope, T>) -> bool = ScopedJoinHandle::is_finished;

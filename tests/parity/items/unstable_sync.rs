@@ -1,5 +1,6 @@
 //! What std's locks, channels and threads have on nightly only, and people ask for: compiled for ours alone.
 #![allow(dead_code, clippy::type_complexity)]
+#![allow(clippy::implied_bounds_in_impls, reason = "each implementation is named")]
 
 use super::sync::mpsc::{Receiver, RecvTimeoutError};
 use super::sync::{MappedMutexGuard, MappedRwLockReadGuard, MappedRwLockWriteGuard};
