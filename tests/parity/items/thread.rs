@@ -1,5 +1,6 @@
 //! `std::thread`, and `thread_local!`.
 #![allow(dead_code, deprecated, trivial_bounds, clippy::type_complexity)]
+#![allow(clippy::missing_const_for_thread_local, reason = "both ways to begin are named")]
 
 use super::super::{thread, thread_local};
 use std::cell::{Cell, RefCell};
