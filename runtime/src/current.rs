@@ -7,6 +7,7 @@
 
 #![allow(unsafe_code)]
 
+use crate::fork;
 use crate::lock::{Biased, BiasedGuard, STRANGER};
 use crate::os_thread::OsThread;
 use crate::remote::{self, Block, Message, RecordRef, Remote, WorkerId};
@@ -96,13 +97,37 @@ pub(crate) fn push_mail(record: &RecordRef) {
     let _ = send(home, Message::Mail(record.clone()));
 }
 
-/// Sends a message to a worker of this name; `false` if there is none any more. Those of one runtime find each other without
-/// a lock.
+/// Sends a message to a worker of this name; `false` if there is none any more, or if it is one that a process inherited.
+/// Those of one runtime find each other without a lock.
+///
+/// # Panics
+///
+/// Panics if a coroutine of a parent process was to be woken; but not in an unwind, which that would end.
 pub(crate) fn send(home: WorkerId, message: Message) -> bool {
+    if home.is_inherited() {
+        refuse(&message);
+        return false;
+    }
     with_worker(|worker| match worker.and_then(|worker| worker.fleet.find(home)) {
         Some(peer) => peer.send(message),
         None => Remote::find(home).is_some_and(|stranger| stranger.send(message)),
     })
+}
+
+#[cold]
+fn refuse(message: &Message) {
+    let concerns_coroutine = matches!(message, Message::Mail(_) | Message::Wake(..));
+    assert!(!concerns_coroutine || std::thread::panicking(), "{}", fork::DEAD);
+}
+
+/// What a child of fork(2) does first. Async-signal-safe.
+pub(crate) fn forked() {
+    remote::disown();
+    with_worker(|worker| {
+        if let Some(worker) = worker {
+            worker.forked();
+        }
+    });
 }
 
 /// Gives the memory of a record to this thread's worker; frees it if there is none.

@@ -1,19 +1,22 @@
 //! The word between a coroutine's end and the holder of its handle.
 //!
-//! Owns who of the two comes first, and the waiter of a holder that waits. Does not know what a result is: it says whose
-//! the result is now. Two parties touch it: the *runner* calls `finish` once; the *holder* calls everything else.
+//! Owns who of the two comes first, and what a holder leaves that waits: a *waiter*, if it blocks, or a *task*, if it is async
+//! code. Does not know what a result is: it says whose the result is now. Two parties touch it: the *runner* calls `finish`
+//! once; the *holder* calls everything else.
 //!
 //! ```text
 //!             leave              finish
 //!   PENDING <-------> WAITING ---------> TAKING ------> DONE     the result is the holder's, the waiter is woken
-//!      |   \_____________________ finish _____________/          the result is the holder's
-//!      |  detach        | detach
-//!      v                v          finish
-//!   DETACHED <----------+  -------------------------> (ended)    the result is the runner's, to drop
+//!     | | ^_________> TASKED ----------> TAKING_TASK -----^      the same with a task
+//!     | |    leave_task            finish                 |
+//!     |  \________________________________________________/      the result is the holder's
+//!     | detach, from each of the three
+//!     v                           finish
+//!   DETACHED ------------------------------------> (ended)       the result is the runner's, to drop
 //! ```
 //!
-//! Invariant 1: the waiter is there while the word says `WAITING`. It belongs to the holder, who may take it back by leaving
-//! that state, until the runner makes `TAKING` of it: then it is the runner's.
+//! Invariant 1: what is left is there while the word says `WAITING` (a waiter) or `TASKED` (a task). It belongs to the holder,
+//! who may take it back by leaving that state, until the runner adds `END`: then it is the runner's.
 //! Invariant 2: the result is written before `finish` and read after the word was seen `DONE`.
 //! Invariant 3: the holder is one thread at a time, and one call at a time.
 //! Invariant 4: once the word says `DONE`, the runner touches it no more: the holder may free it. In `TAKING` the runner is a
@@ -22,61 +25,86 @@
 #![allow(unsafe_code)]
 
 use crate::atomic::{AtomicU32, Ordering, SharedCell, yield_now};
-use std::mem::MaybeUninit;
+use std::mem::ManuallyDrop;
 
 /// Not finished, nobody waits.
 const PENDING: u32 = 0;
-/// Not finished, and the holder waits.
+/// Not finished, and the holder blocks.
 const WAITING: u32 = 1;
 /// What the end adds.
 const END: u32 = 2;
 /// Finished.
 const DONE: u32 = PENDING + END;
-/// Finished, and the runner is taking the waiter.
-const TAKING: u32 = WAITING + END;
 /// Not finished, and nobody ever will wait.
 const DETACHED: u32 = 4;
+/// Not finished, and the holder is async code that waits.
+const TASKED: u32 = 8;
+// `WAITING + END` and `TASKED + END` are `TAKING` and `TAKING_TASK`.
 
 /// What `finish` found.
-pub(crate) enum Finished<W> {
+pub(crate) enum Finished<W, T> {
     /// The holder will look.
     Held,
-    /// The holder waits.
+    /// The holder blocks.
     Awaited(W),
+    /// The holder is async code that waits.
+    Polled(T),
     /// There is no holder: the result is the runner's.
     Detached,
 }
 
+/// What `withdraw` found.
+pub(crate) enum Withdrawn<W, T> {
+    /// Nobody waited.
+    Nothing,
+    /// The holder blocked; now it does not.
+    Waiter(W),
+    /// A task waited; now it does not.
+    Task(T),
+    /// The result is there, for the holder.
+    Done,
+}
+
+/// What a holder leaves; the word says which.
+union Left<W, T> {
+    /// Neither.
+    nothing: (),
+    /// Who blocks.
+    waiter: ManuallyDrop<W>,
+    /// Who is polled.
+    task: ManuallyDrop<T>,
+}
+
 /// See the heading.
-pub(crate) struct JoinWord<W> {
+pub(crate) struct JoinWord<W, T> {
     /// One of the states.
     word: AtomicU32,
     /// Invariant 1.
-    waiter: SharedCell<MaybeUninit<W>>,
+    left: SharedCell<Left<W, T>>,
 }
 
-// SAFETY: the waiter goes from the holder's thread to the runner's, one of them at a time (invariant 1).
-unsafe impl<W: Send> Send for JoinWord<W> {}
+// SAFETY: what is left goes from the holder's thread to the runner's, one of them at a time (invariant 1).
+unsafe impl<W: Send, T: Send> Send for JoinWord<W, T> {}
 // SAFETY: as above.
-unsafe impl<W: Send> Sync for JoinWord<W> {}
+unsafe impl<W: Send, T: Send> Sync for JoinWord<W, T> {}
 
-impl<W> JoinWord<W> {
-    pub(crate) fn new() -> JoinWord<W> {
-        JoinWord { word: AtomicU32::new(PENDING), waiter: SharedCell::new(MaybeUninit::uninit()) }
+impl<W, T> JoinWord<W, T> {
+    pub(crate) fn new() -> JoinWord<W, T> {
+        JoinWord { word: AtomicU32::new(PENDING), left: SharedCell::new(Left { nothing: () }) }
     }
 
     /// The runner's end, after the result was written. By a pointer, since a reference would have to be good until this returns
-    /// (invariant 4).
+    /// (invariant 4). If that is a task, `keep` is called while the holder cannot have freed it.
     ///
     /// # Safety
     ///
     /// The caller is the runner, and calls this once; `this` is alive until the word says `DONE`.
     #[inline]
-    pub(crate) unsafe fn finish(this: *const Self) -> Finished<W> {
+    pub(crate) unsafe fn finish(this: *const Self, keep: impl FnOnce()) -> Finished<W, T> {
         // SAFETY: alive, by the caller's word.
         let word = unsafe { &(*this).word };
-        // ORDERING: Release publishes the result to the Acquire loads of `is_done`, `leave` and `detach`; Acquire pairs with
-        // the Release of `leave` (the waiter) and of `detach`.
+        // ORDERING: Release publishes the result to the Acquire loads of `is_done`, `withdraw` and `detach`; Acquire pairs with
+        // the Release of `leave` (what is left) and of `detach`.
         match word.fetch_add(END, Ordering::AcqRel) {
             PENDING => Finished::Held,
             WAITING => {
@@ -86,16 +114,35 @@ impl<W> JoinWord<W> {
                 word.store(DONE, Ordering::Release);
                 Finished::Awaited(waiter)
             }
+            TASKED => {
+                keep();
+                // SAFETY: `TAKING_TASK`.
+                Finished::Polled(unsafe { JoinWord::finish_task(this) })
+            }
             _ => Finished::Detached,
         }
     }
 
-    /// Holder only: waits until the runner has taken the waiter, a few instructions, or a time slice if it was interrupted in
+    /// # Safety
+    ///
+    /// The caller is the runner, and the word says `TAKING_TASK`.
+    #[cold]
+    unsafe fn finish_task(this: *const Self) -> T {
+        // SAFETY: invariant 1; alive until it says `DONE`.
+        let task = unsafe { (*this).take_task() };
+        // SAFETY: as above.
+        let word = unsafe { &(*this).word };
+        // ORDERING: Release; as in `finish`.
+        word.store(DONE, Ordering::Release);
+        task
+    }
+
+    /// Holder only: waits until the runner has taken what was left, a few instructions, or a time slice if it was interrupted in
     /// between. Only a holder who comes back for another reason than its wake gets here.
     #[cold]
     fn let_take(&self) {
-        // ORDERING: Acquire; pairs with the Release store in `finish`.
-        while self.word.load(Ordering::Acquire) == TAKING {
+        // ORDERING: Acquire; pairs with the Release stores in `finish`.
+        while self.word.load(Ordering::Acquire) != DONE {
             yield_now();
         }
     }
@@ -106,7 +153,15 @@ impl<W> JoinWord<W> {
     #[inline]
     unsafe fn take_waiter(&self) -> W {
         // SAFETY: the caller's word.
-        self.waiter.with_mut(|waiter| unsafe { (*waiter).assume_init_read() })
+        self.left.with_mut(|left| ManuallyDrop::into_inner(unsafe { std::ptr::read(&raw const (*left).waiter) }))
+    }
+
+    /// # Safety
+    ///
+    /// The task is there and the caller's, by invariant 1.
+    unsafe fn take_task(&self) -> T {
+        // SAFETY: the caller's word.
+        self.left.with_mut(|left| ManuallyDrop::into_inner(unsafe { std::ptr::read(&raw const (*left).task) }))
     }
 
     /// Holder only: whether the result is there, for the holder.
@@ -116,25 +171,20 @@ impl<W> JoinWord<W> {
         self.word.load(Ordering::Acquire) == DONE
     }
 
-    /// Leaves the waiter that `make` gives to be woken, in place of an earlier one; `false` if the result is there already.
+    /// Leaves the waiter that `make` gives to be woken, in place of what was left earlier; `false` if the result is there already.
     ///
     /// # Safety
     ///
     /// The caller is the holder (invariant 3).
     #[inline]
     pub(crate) unsafe fn leave(&self, make: impl FnOnce() -> W) -> bool {
-        // ORDERING: Acquire pairs with the Release half of `finish`: the result is the caller's to read after a `false`.
-        match self.word.load(Ordering::Acquire) {
-            DONE => return false,
-            // SAFETY: the caller's word.
-            TAKING | WAITING if !unsafe { self.withdraw() } => {
-                self.let_take();
-                return false;
-            }
-            _ => {}
+        // ORDERING: Relaxed; only the holder leaves `PENDING`, but for the end, which the exchange below or `withdraw` sees.
+        // SAFETY: the caller's word.
+        if self.word.load(Ordering::Relaxed) != PENDING && matches!(unsafe { self.withdraw() }, Withdrawn::Done) {
+            return false;
         }
-        // SAFETY: the word said `PENDING`, since when only the holder can have said `WAITING`: the cell is the holder's.
-        self.waiter.with_mut(|place| unsafe { (*place).write(make()) });
+        // SAFETY: the word said `PENDING`, since when only the holder can have left it otherwise than by the end: the cell is its.
+        self.left.with_mut(|left| unsafe { (*left).waiter = ManuallyDrop::new(make()) });
         // ORDERING: Release publishes the waiter to `finish`; Acquire pairs with its Release half if that came first.
         let left = self.word.compare_exchange(PENDING, WAITING, Ordering::AcqRel, Ordering::Acquire).is_ok();
         if !left {
@@ -144,20 +194,43 @@ impl<W> JoinWord<W> {
         left
     }
 
-    /// Takes the waiter back and drops it; `false` if the runner has it.
+    /// As [`JoinWord::leave`], for a task, after a `withdraw`.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the holder (invariant 3), and its last call was a `withdraw`.
+    pub(crate) unsafe fn leave_task(&self, task: T) -> bool {
+        // SAFETY: as in `leave`.
+        self.left.with_mut(|left| unsafe { (*left).task = ManuallyDrop::new(task) });
+        // ORDERING: as in `leave`.
+        let left = self.word.compare_exchange(PENDING, TASKED, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if !left {
+            // SAFETY: as in `leave`.
+            drop(unsafe { self.take_task() });
+        }
+        left
+    }
+
+    /// Takes back what was left, unless the end came first.
     ///
     /// # Safety
     ///
     /// The caller is the holder (invariant 3).
     #[cold]
-    unsafe fn withdraw(&self) -> bool {
+    pub(crate) unsafe fn withdraw(&self) -> Withdrawn<W, T> {
+        let pend = |word: u32| (word & END == 0).then_some(PENDING);
         // ORDERING: Acquire pairs with the Release half of `finish`, if that came first; nothing is published.
-        let back = self.word.compare_exchange(WAITING, PENDING, Ordering::Acquire, Ordering::Acquire).is_ok();
-        if back {
+        match self.word.fetch_update(Ordering::Acquire, Ordering::Acquire, pend) {
             // SAFETY: invariant 1: the holder left the state.
-            drop(unsafe { self.take_waiter() });
+            Ok(WAITING) => Withdrawn::Waiter(unsafe { self.take_waiter() }),
+            // SAFETY: as above.
+            Ok(TASKED) => Withdrawn::Task(unsafe { self.take_task() }),
+            Ok(_) => Withdrawn::Nothing,
+            Err(_) => {
+                self.let_take();
+                Withdrawn::Done
+            }
         }
-        back
     }
 
     /// Last: nobody will look. `true` if the result is there already, and the holder's to drop.
@@ -172,19 +245,30 @@ impl<W> JoinWord<W> {
         match put {
             // SAFETY: invariant 1: the holder left the state.
             Ok(WAITING) => drop(unsafe { self.take_waiter() }),
-            Err(TAKING) => self.let_take(),
+            // SAFETY: as above.
+            Ok(TASKED) => drop(unsafe { self.take_task() }),
+            Err(word) if word != DONE => self.let_take(),
             _ => {}
         }
         put.is_err()
     }
+
+    /// # Safety
+    ///
+    /// The last call of all.
+    #[cold]
+    unsafe fn drop_left(&self) {
+        // SAFETY: the caller is the only party.
+        drop(unsafe { self.withdraw() });
+    }
 }
 
-impl<W> Drop for JoinWord<W> {
+impl<W, T> Drop for JoinWord<W, T> {
     fn drop(&mut self) {
         // ORDERING: Relaxed; `&mut self`, so both parties are gone. A load, since an exchange locks the bus for nothing.
-        if self.word.load(Ordering::Relaxed) == WAITING {
+        if matches!(self.word.load(Ordering::Relaxed), WAITING | TASKED) {
             // SAFETY: invariant 1, and there is no other party.
-            drop(unsafe { self.take_waiter() });
+            unsafe { self.drop_left() };
         }
     }
 }
@@ -192,19 +276,30 @@ impl<W> Drop for JoinWord<W> {
 /// The calls of the two, for tests in which whoever calls is the one meant.
 #[cfg(test)]
 mod as_parties {
-    use super::{Finished, JoinWord};
+    use super::{Finished, JoinWord, Withdrawn};
 
-    pub(super) fn finish<W>(word: &JoinWord<W>) -> Finished<W> {
+    pub(super) fn finish<W, T>(word: &JoinWord<W, T>) -> Finished<W, T> {
         // SAFETY: each test has one runner, and keeps the word.
-        unsafe { JoinWord::finish(word) }
+        unsafe { JoinWord::finish(word, || ()) }
     }
 
-    pub(super) fn leave<W>(word: &JoinWord<W>, waiter: W) -> bool {
+    pub(super) fn leave<W, T>(word: &JoinWord<W, T>, waiter: W) -> bool {
         // SAFETY: each test has one holder.
         unsafe { word.leave(|| waiter) }
     }
 
-    pub(super) fn detach<W>(word: &JoinWord<W>) -> bool {
+    /// As a future does: takes back what was left, looks at it, and leaves a task.
+    pub(super) fn poll<W, T>(word: &JoinWord<W, T>, task: T) -> bool {
+        // SAFETY: each test has one holder, and `withdraw` was its last call.
+        !matches!(withdraw(word), Withdrawn::Done) && unsafe { word.leave_task(task) }
+    }
+
+    pub(super) fn withdraw<W, T>(word: &JoinWord<W, T>) -> Withdrawn<W, T> {
+        // SAFETY: each test has one holder.
+        unsafe { word.withdraw() }
+    }
+
+    pub(super) fn detach<W, T>(word: &JoinWord<W, T>) -> bool {
         // SAFETY: each test has one holder.
         unsafe { word.detach() }
     }
@@ -212,17 +307,17 @@ mod as_parties {
 
 #[cfg(all(test, not(dormouse_loom)))]
 mod tests {
-    use super::as_parties::{detach, finish, leave};
+    use super::as_parties::{detach, finish, leave, poll, withdraw};
     use super::*;
     use std::sync::Arc;
 
     #[test]
     fn whoever_comes_second_has_the_result() {
-        let finished_first = JoinWord::<u64>::new();
+        let finished_first = JoinWord::<u64, u64>::new();
         assert!(matches!(finish(&finished_first), Finished::Held));
         assert!(finished_first.is_done() && detach(&finished_first));
         assert!(!leave(&finished_first, 1));
-        let detached_first = JoinWord::<u64>::new();
+        let detached_first = JoinWord::<u64, u64>::new();
         assert!(!detach(&detached_first));
         assert!(matches!(finish(&detached_first), Finished::Detached));
     }
@@ -230,21 +325,40 @@ mod tests {
     #[test]
     fn the_last_waiter_is_woken_and_none_is_leaked() {
         let (first, second) = (Arc::new(1), Arc::new(2));
-        let word = JoinWord::new();
+        let word = JoinWord::<_, ()>::new();
         assert!(leave(&word, Arc::clone(&first)));
         assert!(leave(&word, Arc::clone(&second)));
         assert_eq!(Arc::strong_count(&first), 1);
         assert!(matches!(finish(&word), Finished::Awaited(waiter) if *waiter == 2));
-        let abandoned = JoinWord::new();
-        leave(&abandoned, Arc::clone(&second));
-        drop(abandoned);
+        assert!(matches!(withdraw(&word), Withdrawn::Done));
+        for as_task in [false, true] {
+            let abandoned = JoinWord::new();
+            let left =
+                if as_task { poll(&abandoned, Arc::clone(&second)) } else { leave(&abandoned, Arc::clone(&second)) };
+            assert!(left && Arc::strong_count(&second) == 2);
+            drop(abandoned);
+        }
         assert_eq!(Arc::strong_count(&second), 1);
+    }
+
+    #[test]
+    fn what_was_left_can_be_taken_back() {
+        let word = JoinWord::<u64, &str>::new();
+        assert!(matches!(withdraw(&word), Withdrawn::Nothing));
+        assert!(leave(&word, 1));
+        assert!(matches!(withdraw(&word), Withdrawn::Waiter(1)));
+        assert!(poll(&word, "task") && poll(&word, "another"));
+        assert!(matches!(withdraw(&word), Withdrawn::Task("another")));
+        assert!(poll(&word, "last"));
+        assert!(matches!(finish(&word), Finished::Polled("last")));
+        assert!(matches!(withdraw(&word), Withdrawn::Done));
+        assert!(!poll(&word, "late") && !leave(&word, 2));
     }
 }
 
 #[cfg(all(test, dormouse_loom))]
 mod models {
-    use super::as_parties::{detach, finish, leave};
+    use super::as_parties::{detach, finish, leave, poll};
     use super::*;
     use loom::cell::Cell;
     use loom::sync::{Arc, Notify};
@@ -253,7 +367,7 @@ mod models {
     #[test]
     fn a_joiner_gets_the_result() {
         loom::model(|| {
-            let shared = Arc::new((JoinWord::<Arc<Notify>>::new(), Cell::new(0)));
+            let shared = Arc::new((JoinWord::<Arc<Notify>, Arc<Notify>>::new(), Cell::new(0)));
             let runner = Arc::clone(&shared);
             let thread = loom::thread::spawn(move || {
                 runner.1.set(7);
@@ -278,7 +392,7 @@ mod models {
     #[test]
     fn a_joiner_may_wait_again() {
         loom::model(|| {
-            let shared = Arc::new(JoinWord::<Arc<Notify>>::new());
+            let shared = Arc::new(JoinWord::<Arc<Notify>, Arc<Notify>>::new());
             let runner = Arc::clone(&shared);
             let thread = loom::thread::spawn(move || {
                 if let Finished::Awaited(waiter) = finish(&runner) {
@@ -296,21 +410,52 @@ mod models {
         });
     }
 
+    /// A holder that is polled again leaves another task in place of the first, or of a waiter: the end meets each step, and either
+    /// the last task is woken or the holder learns of the end.
+    #[test]
+    fn a_task_may_be_polled_again() {
+        for first_blocks in [false, true] {
+            loom::model(move || {
+                let shared = Arc::new((JoinWord::<Arc<Notify>, Arc<Notify>>::new(), Cell::new(0)));
+                let runner = Arc::clone(&shared);
+                let thread = loom::thread::spawn(move || {
+                    runner.1.set(7);
+                    if let Finished::Polled(task) | Finished::Awaited(task) = finish(&runner.0) {
+                        task.notify();
+                    }
+                });
+                let (stale, wake) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+                let first = if first_blocks { leave(&shared.0, stale) } else { poll(&shared.0, stale) };
+                if first && poll(&shared.0, Arc::clone(&wake)) {
+                    wake.wait();
+                }
+                while !shared.0.is_done() {
+                    loom::thread::yield_now();
+                }
+                assert_eq!(shared.1.get(), 7);
+                thread.join().unwrap();
+            });
+        }
+    }
+
     /// Whatever the holder does, each waiter is dropped once and one of the two has the result.
     #[test]
     fn every_waiter_is_dropped_and_the_result_has_one_owner() {
-        for leaves in 0..3 {
+        for (leaves, polls) in [(0, 0), (1, 0), (2, 0), (0, 1), (0, 2), (1, 1)] {
             loom::model(move || {
-                let shared = Arc::new((JoinWord::<std::sync::Arc<()>>::new(), Cell::new(0)));
+                let shared = Arc::new((JoinWord::<std::sync::Arc<()>, std::sync::Arc<()>>::new(), Cell::new(0)));
                 let runner = Arc::clone(&shared);
                 let thread = loom::thread::spawn(move || match finish(&runner.0) {
                     Finished::Detached => runner.1.set(runner.1.get() + 1),
-                    Finished::Awaited(waiter) => drop(waiter),
+                    Finished::Awaited(left) | Finished::Polled(left) => drop(left),
                     Finished::Held => {}
                 });
                 let waiter = std::sync::Arc::new(());
                 for _ in 0..leaves {
                     leave(&shared.0, std::sync::Arc::clone(&waiter));
+                }
+                for _ in 0..polls {
+                    poll(&shared.0, std::sync::Arc::clone(&waiter));
                 }
                 if detach(&shared.0) {
                     shared.1.set(shared.1.get() + 1);
@@ -325,7 +470,7 @@ mod models {
     #[test]
     fn a_detached_result_is_dropped_once() {
         loom::model(|| {
-            let shared = Arc::new((JoinWord::<()>::new(), Cell::new(0)));
+            let shared = Arc::new((JoinWord::<(), ()>::new(), Cell::new(0)));
             let runner = Arc::clone(&shared);
             let thread = loom::thread::spawn(move || {
                 runner.1.set(1);
@@ -345,16 +490,19 @@ mod models {
     /// access to the waiter stands for the free.
     #[test]
     fn once_done_the_word_is_the_holders_to_free() {
-        for leaves in 0..3 {
+        for (leaves, polls) in [(0, 0), (1, 0), (2, 0), (0, 1), (0, 2), (1, 1)] {
             loom::model(move || {
-                let shared = Arc::new(JoinWord::<u64>::new());
+                let shared = Arc::new(JoinWord::<u64, u64>::new());
                 let runner = Arc::clone(&shared);
                 let thread = loom::thread::spawn(move || drop(finish(&runner)));
                 for _ in 0..leaves {
                     leave(&shared, 7);
                 }
+                for _ in 0..polls {
+                    poll(&shared, 8);
+                }
                 if detach(&shared) {
-                    shared.waiter.with_mut(|_freed| ());
+                    shared.left.with_mut(|_freed| ());
                 }
                 thread.join().unwrap();
             });

@@ -13,6 +13,7 @@
 //! | `stack/` | slabs of guarded stacks, pools, trim |
 //! | `coroutine` | the corosensei seam |
 //! | `timer`, `readiness`, `pace` | pure: wheel, latch and waiter queues, when to look at the poller |
+//! | `fork` | what a child of fork(2) inherits and leaves alone |
 //! | `lock`, `mail`, `inbox` | what threads share, and the sleep handshake |
 //! | `remote`, `spawn_queue`, `source` | a worker and a coroutine as others see them; the unstarted; registrations |
 //! | `poller` | epoll in, (source, readiness) out |
@@ -26,19 +27,22 @@
 //! | `cancel`, `park`, `os_thread`, `waiter` | the one suspension point, and the contract of who waits |
 //! | `wait`, `budget` | waiting for an fd |
 //! | `blocking` | calls that block, on threads of their own |
-//! | `sync` | locks, channels, signals |
+//! | `block_on` | futures |
+//! | `sync` | locks, channels, notifications |
 //! | `runtime`, `builder`, `thread` | start, end, and the std-shaped surface |
 
 #![deny(unsafe_code)]
 #![cfg_attr(dormouse_loom, allow(dead_code, unused_imports))]
 
 mod atomic;
+mod block_on;
 pub mod blocking;
 pub mod budget;
 mod builder;
 mod cancel;
 mod coroutine;
 mod current;
+mod fork;
 mod inbox;
 mod join_word;
 mod locals;
@@ -63,6 +67,7 @@ mod spawned;
 mod stack;
 pub mod sync;
 mod sys;
+mod task;
 pub mod thread;
 mod timer;
 mod trim;
@@ -70,6 +75,7 @@ pub mod wait;
 mod waiter;
 mod worker;
 
+pub use block_on::block_on;
 pub use builder::{Builder, run};
 pub use cancel::Cancelled;
 pub use thread::{spawn, spawn_local};

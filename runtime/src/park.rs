@@ -8,6 +8,7 @@
 use crate::cancel::{self, Point};
 use crate::coroutine::CAN_UNWIND;
 use crate::current;
+use crate::fork;
 use crate::os_thread::Parked;
 use crate::readiness::Interest;
 use crate::remote::SourceId;
@@ -43,7 +44,7 @@ fn checked(worker: &Worker, point: Point) -> (Shield, Unwinding) {
     let (forbidden, cancelled, shielded) =
         worker.with_running(|slot| (slot.life.no_park > 0, slot.life.cancelled, slot.life.shielded));
     if forbidden {
-        refuse();
+        refuse(worker);
     }
     let unwinding = worker.unwinding();
     let shield = shield(shielded || point == Point::Shielded, unwinding);
@@ -64,7 +65,10 @@ fn shield(shielded: bool, unwinding: Unwinding) -> Shield {
 }
 
 #[cold]
-fn refuse() -> ! {
+fn refuse(worker: &Worker) -> ! {
+    if worker.is_orphan() {
+        panic!("{}", fork::DEAD);
+    }
     panic!("parked inside no_park");
 }
 

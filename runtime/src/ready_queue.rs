@@ -21,6 +21,8 @@ pub(crate) struct ReadyQueue {
     head: Cell<u32>,
     /// Pushed so far, modulo 2^32.
     tail: Cell<u32>,
+    /// Why nothing may be pushed any more.
+    closed: Cell<Option<&'static str>>,
 }
 
 impl ReadyQueue {
@@ -29,6 +31,7 @@ impl ReadyQueue {
             buffer: UnsafeCell::new(vec![0; FIRST_LENGTH].into_boxed_slice()),
             head: Cell::new(0),
             tail: Cell::new(0),
+            closed: Cell::new(None),
         }
     }
 
@@ -78,8 +81,21 @@ impl ReadyQueue {
         (after < self.len()).then(|| buffer[at & (buffer.len() - 1)])
     }
 
+    /// From now on nothing may be pushed: a panic says `why`. What was queued is forgotten.
+    ///
+    /// The queue then looks full, so that `push` pays nothing for this.
+    pub(crate) fn close(&self, why: &'static str) {
+        // SAFETY: invariant 2: the only reference.
+        let full = unsafe { &*self.buffer.get() }.len() as u32;
+        self.closed.set(Some(why));
+        self.head.set(self.tail.get().wrapping_sub(full));
+    }
+
     #[cold]
     fn grow(&self) {
+        if let Some(why) = self.closed.get() {
+            return self.refuse(why);
+        }
         // SAFETY: invariant 2: the only reference.
         let buffer = unsafe { &mut *self.buffer.get() };
         let old = buffer.len();
@@ -91,6 +107,12 @@ impl ReadyQueue {
         }
         *buffer = larger;
     }
+
+    /// Panics, except in an unwind, which that would end: there what is pushed takes the place of the oldest.
+    fn refuse(&self, why: &str) {
+        assert!(std::thread::panicking(), "{why}");
+        self.head.set(self.head.get().wrapping_add(1));
+    }
 }
 
 #[cfg(all(test, not(dormouse_loom)))]
@@ -98,6 +120,26 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::VecDeque;
+
+    #[test]
+    fn a_closed_queue_takes_nothing() {
+        let queue = ReadyQueue::new();
+        queue.push(1);
+        queue.close("closed for the test");
+        let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| queue.push(2))).unwrap_err();
+        assert_eq!(refused.downcast_ref::<String>().unwrap(), "closed for the test");
+        struct Pushes<'a>(&'a ReadyQueue);
+        impl Drop for Pushes<'_> {
+            fn drop(&mut self) {
+                (0..200).for_each(|index| self.0.push(index));
+            }
+        }
+        let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _pushes = Pushes(&queue);
+            panic!("unwinds");
+        }));
+        assert!(unwound.is_err() && queue.len() as usize == FIRST_LENGTH);
+    }
 
     proptest! {
         #[test]

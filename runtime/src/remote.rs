@@ -10,6 +10,7 @@ pub(crate) use block::{Block, Blocks};
 pub(crate) use record::{Body, Leftover, Origin, Record, RecordRef, Start};
 
 use crate::atomic::{AtomicU32, Ordering};
+use crate::fork::PerProcess;
 use crate::inbox::{Inbox, Pushed};
 use crate::lock::Lock;
 use crate::mail::Ticket;
@@ -22,13 +23,47 @@ use std::io;
 use std::num::NonZeroU32;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::{Arc, LazyLock, Weak};
+use std::sync::{Arc, Weak};
 
 /// The token of a worker's own eventfd.
 pub(crate) const NOTIFY_TOKEN: u64 = u64::MAX;
 
-/// Every worker by name, for those who keep only that.
-static REGISTRY: LazyLock<Lock<BTreeMap<WorkerId, Weak<Remote>>>> = LazyLock::new(|| Lock::new(BTreeMap::new()));
+/// Workers by name.
+type Registry = Lock<BTreeMap<WorkerId, Weak<Remote>>>;
+
+/// Every worker of this process, for those who keep only its name.
+static REGISTRY: PerProcess<Registry> = PerProcess::new();
+
+/// The name that the next worker gets.
+static NEXT_WORKER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
+
+/// The least name of a worker of this process; those below are in processes that it descends from.
+static FIRST_WORKER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
+
+/// The identity that the next coroutine gets.
+static NEXT_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+
+/// The least identity of a coroutine of this process; as for workers.
+static FIRST_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+
+fn registry() -> &'static Registry {
+    REGISTRY.get(|| Lock::new(BTreeMap::new()))
+}
+
+/// What there is of workers and coroutines stayed with the parent. For the only thread of a child, first thing.
+pub(crate) fn disown() {
+    // ORDERING: Relaxed, all four: there is no other thread.
+    FIRST_WORKER.store(NEXT_WORKER.load(std::sync::atomic::Ordering::Relaxed), std::sync::atomic::Ordering::Relaxed);
+    // ORDERING: as above.
+    FIRST_ID.store(NEXT_ID.load(std::sync::atomic::Ordering::Relaxed), std::sync::atomic::Ordering::Relaxed);
+}
+
+/// Whether a coroutine of this identity stayed with a process that this one descends from.
+#[inline]
+pub(crate) fn is_inherited(id: u64) -> bool {
+    // ORDERING: Relaxed; it changes while a process has one thread only.
+    id < FIRST_ID.load(std::sync::atomic::Ordering::Relaxed)
+}
 
 /// What one thread tells a worker.
 #[derive(Debug)]
@@ -51,16 +86,23 @@ pub(crate) struct WorkerId(NonZeroU32);
 
 impl WorkerId {
     fn fresh() -> io::Result<WorkerId> {
-        static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
         let next = |number: u32| number.checked_add(1);
         // ORDERING: Relaxed; only uniqueness matters.
-        let given = NEXT.fetch_update(std::sync::atomic::Ordering::Relaxed, std::sync::atomic::Ordering::Relaxed, next);
+        let given =
+            NEXT_WORKER.fetch_update(std::sync::atomic::Ordering::Relaxed, std::sync::atomic::Ordering::Relaxed, next);
         let number = given.map_err(|_| io::Error::other("this process has started four billion workers"))?;
         Ok(WorkerId(NonZeroU32::new(number).expect("numbers start at 1")))
     }
 
     pub(crate) fn number(self) -> u32 {
         self.0.get()
+    }
+
+    /// Whether it is one of a process that this one descends from.
+    #[inline]
+    pub(crate) fn is_inherited(self) -> bool {
+        // ORDERING: Relaxed; it changes while a process has one thread only.
+        self.number() < FIRST_WORKER.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     pub(crate) fn from_number(number: u32) -> Option<WorkerId> {
@@ -168,22 +210,29 @@ impl Remote {
             epoll,
             eventfd,
         });
-        REGISTRY.lock().insert(remote.id, Arc::downgrade(&remote));
+        registry().lock().insert(remote.id, Arc::downgrade(&remote));
         Ok(remote)
     }
 
-    /// The worker of this name, if anything still refers to it.
+    /// The worker of this name, if it is this process's and anything still refers to it.
     pub(crate) fn find(id: WorkerId) -> Option<Arc<Remote>> {
-        REGISTRY.lock().get(&id).and_then(Weak::upgrade)
+        registry().lock().get(&id).and_then(Weak::upgrade)
     }
 
     /// Sends a message and, if the worker sleeps, interrupts it; `false` if the worker has ended.
     pub(crate) fn send(&self, message: Message) -> bool {
         let pushed = self.inbox.push(message);
         if pushed == Pushed::Unheard {
-            self.eventfd.notify();
+            self.interrupt();
         }
         pushed != Pushed::Refused
+    }
+
+    /// Ends a sleep; not that of a parent process, which shares the eventfd.
+    fn interrupt(&self) {
+        if !self.id.is_inherited() {
+            self.eventfd.notify();
+        }
     }
 
     /// Gives the worker a coroutine to start; if the worker has ended, the coroutine is refused.
@@ -192,7 +241,7 @@ impl Remote {
         self.load.fetch_add(1, Ordering::Relaxed);
         self.injector.push(record);
         if self.inbox.announce() {
-            self.eventfd.notify();
+            self.interrupt();
         }
         if self.inbox.is_closed() {
             self.refuse_injected();
@@ -247,7 +296,7 @@ impl Remote {
     /// Makes the worker look around, if it sleeps.
     pub(crate) fn notify(&self) {
         if self.inbox.announce() {
-            self.eventfd.notify();
+            self.interrupt();
         }
     }
 
@@ -275,7 +324,9 @@ impl Remote {
 
 impl Drop for Remote {
     fn drop(&mut self) {
-        REGISTRY.lock().remove(&self.id);
+        if !self.id.is_inherited() {
+            registry().lock().remove(&self.id);
+        }
     }
 }
 
@@ -292,8 +343,7 @@ pub(crate) fn fresh_id() -> u64 {
 
 /// As many of them.
 pub(crate) fn fresh_ids(count: u64) -> Range<u64> {
-    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
     // ORDERING: Relaxed; only uniqueness matters.
-    let start = NEXT.fetch_add(count, std::sync::atomic::Ordering::Relaxed);
+    let start = NEXT_ID.fetch_add(count, std::sync::atomic::Ordering::Relaxed);
     start..start + count
 }

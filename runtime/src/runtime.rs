@@ -9,6 +9,7 @@
 #![allow(unsafe_code)]
 
 use crate::current;
+use crate::fork::{self, PerProcess};
 use crate::lock::Lock;
 use crate::remote::{Origin, RecordRef, Remote};
 use crate::spawn_queue::Fleet;
@@ -20,8 +21,8 @@ use crate::worker::{Unwinding, Worker};
 use std::cell::Cell;
 use std::io::{self, Write};
 use std::panic::Location;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -120,6 +121,7 @@ fn make_fleet(settings: &Settings) -> io::Result<Arc<Fleet>> {
     if settings.workers == 0 {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a runtime needs at least one worker"));
     }
+    fork::install(current::forked)?;
     membarrier::register();
     let workers: io::Result<Box<[_]>> = (0..settings.workers).map(|_| Remote::open()).collect();
     fault::install(current::explain_fault);
@@ -257,6 +259,9 @@ fn run_thread(index: usize, fleet: Arc<Fleet>, stacks: StackSettings, made: &Sen
 /// Whether `worker` takes new coroutines: during shutdown only from a Drop that runs in an unwind, where an error or a
 /// panic would abort. Such a coroutine only drops its closure.
 pub(crate) fn may_spawn(worker: &Worker) -> io::Result<()> {
+    if worker.is_orphan() {
+        return Err(io::Error::other(fork::DEAD));
+    }
     if worker.fleet.is_stopping() && worker.unwinding() == Unwinding::No {
         return Err(io::Error::other("the runtime is shutting down"));
     }
@@ -288,10 +293,14 @@ fn spawn_cold(worker: Option<&Worker>, record: RecordRef) -> io::Result<()> {
     queued
 }
 
-/// The runtime of background workers for those who call `spawn` without `run`; lives until the process ends.
+/// The runtime of background workers for those who call `spawn` without `run`; lives until the process ends. A child of
+/// fork(2) has none if its parent had one.
 fn default_fleet() -> io::Result<Arc<Fleet>> {
-    static DEFAULT: LazyLock<Lock<Option<Arc<Fleet>>>> = LazyLock::new(|| Lock::new(None));
-    let mut default = DEFAULT.lock();
+    static DEFAULT: PerProcess<Lock<Option<Arc<Fleet>>>> = PerProcess::new();
+    if DEFAULT.is_inherited() {
+        return Err(io::Error::other(fork::DEAD));
+    }
+    let mut default = DEFAULT.get(|| Lock::new(None)).lock();
     if let Some(fleet) = &*default {
         return Ok(Arc::clone(fleet));
     }

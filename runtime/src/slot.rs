@@ -102,6 +102,9 @@ pub(crate) enum Event {
     Cancel,
 }
 
+/// In place of the depth in `no_park`: there is no way out of it.
+pub(crate) const NEVER_PARKS: u8 = u8::MAX;
+
 /// The part of a slot that the state table is about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Life {
@@ -117,7 +120,7 @@ pub(crate) struct Life {
     pub(crate) woken: bool,
     /// How often we threw into it without anybody having let go of the payload yet.
     pub(crate) thrown: u8,
-    /// How deep it is in `no_park`.
+    /// How deep it is in `no_park`, or [`NEVER_PARKS`].
     pub(crate) no_park: u8,
     /// Whether it runs what a cancel must not interrupt.
     pub(crate) shielded: bool,

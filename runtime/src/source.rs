@@ -72,6 +72,13 @@ impl Registrations {
         (home.worker == worker.id).then_some(home.id)
     }
 
+    /// Whether the home is a worker of a process that this one descends from.
+    pub(crate) fn are_inherited(&self) -> bool {
+        // ORDERING: Relaxed; which process's the home is does not change while others may set it.
+        let home = Registration::unpack(self.home.load(Ordering::Relaxed));
+        home.is_some_and(|home| home.worker.is_inherited())
+    }
+
     /// The list, to be read and changed together with a poller.
     pub(crate) fn lock(&self) -> List<'_> {
         List { home: &self.home, others: self.others.lock() }

@@ -19,13 +19,15 @@ const PLACEMENT_THRESHOLD: u32 = 8;
 
 const RUNNING: u32 = 0;
 const STOPPING: u32 = 1;
+/// This process is a child of fork(2), and the fleet its parent's.
+const INHERITED: u32 = 2;
 
 /// The workers of one runtime, as any thread may see them.
 #[derive(Debug)]
 pub(crate) struct Fleet {
     /// Worker 0 first.
     pub(crate) workers: Box<[Arc<Remote>]>,
-    /// `RUNNING` or `STOPPING`.
+    /// `RUNNING`, `STOPPING` or `INHERITED`.
     phase: AtomicU32,
     /// How long a stop waits for what does not end.
     pub(crate) grace: Duration,
@@ -49,7 +51,13 @@ impl Fleet {
     /// Whether the end has begun: nothing new is to be spawned.
     pub(crate) fn is_stopping(&self) -> bool {
         // ORDERING: Acquire; pairs with the Release store in `stop`.
-        self.phase.load(Ordering::Acquire) == STOPPING
+        self.phase.load(Ordering::Acquire) != RUNNING
+    }
+
+    /// In a child of fork(2): nothing is to be spawned. Async-signal-safe.
+    pub(crate) fn disown(&self) {
+        // ORDERING: Relaxed; there is no other thread.
+        self.phase.store(INHERITED, Ordering::Relaxed);
     }
 
     /// The worker of this name, if it is one of them.

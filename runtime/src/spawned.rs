@@ -15,15 +15,18 @@
 
 use crate::cancel::{self, Point};
 use crate::current;
-use crate::join_word::{Finished, JoinWord};
+use crate::fork;
+use crate::join_word::{Finished, JoinWord, Withdrawn};
 use crate::park;
 use crate::remote::{Body, Leftover, Record, RecordRef, Start};
+use crate::task::Task;
 use crate::waiter::{Wait, Waiter};
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
+use std::task::{Poll, Waker};
 use std::thread;
 
 /// What there is of the closure and the result.
@@ -61,7 +64,7 @@ pub(crate) struct Spawned<F, T, A = ()> {
     /// See invariants 1 and 2.
     stage: UnsafeCell<ManuallyDrop<Stage<F, T>>>,
     /// Whose the stage is, and who waits.
-    join: JoinWord<Waiter>,
+    join: JoinWord<Waiter, Task>,
     /// See invariant 3. Taken out by the runner at the end, when the body may go.
     audience: ManuallyDrop<A>,
 }
@@ -102,10 +105,13 @@ impl<F: FnOnce() -> T, T, A: Audience> Spawned<F, T, A> {
     /// Leaves the result for whoever joins, or drops it here if nobody can, and gives the audience. If the result is left, `this`
     /// may be gone on return.
     ///
+    /// A task is woken by code of the user's, which may ask who runs: `record` is that of the coroutine that calls this, if one does,
+    /// and is kept for as long.
+    ///
     /// # Safety
     ///
     /// As for [`Body::run`].
-    unsafe fn finish(this: *const Self, result: thread::Result<T>) -> (Leftover, A) {
+    unsafe fn finish(this: *const Self, record: Option<NonNull<Record>>, result: thread::Result<T>) -> (Leftover, A) {
         // SAFETY: alive, by the caller's word; only the runner uses the audience, and takes it here, once.
         let audience = ManuallyDrop::into_inner(unsafe { std::ptr::read(&raw const (*this).audience) });
         if let Err(payload) = &result {
@@ -116,11 +122,18 @@ impl<F: FnOnce() -> T, T, A: Audience> Spawned<F, T, A> {
         **stage = Stage::Result(result);
         // SAFETY: alive as above.
         let join = unsafe { &raw const (*this).join };
+        let mut kept = None;
+        // SAFETY: alive until the word says `DONE`, which it does not when this is called.
+        let keep = || kept = record.map(|record| unsafe { RecordRef::another(record) });
         // SAFETY: the caller is the runner.
-        let left = match unsafe { JoinWord::finish(join) } {
+        let left = match unsafe { JoinWord::finish(join, keep) } {
             Finished::Held => Leftover::Nothing,
             Finished::Awaited(waiter) => {
                 waiter.wake();
+                Leftover::Nothing
+            }
+            Finished::Polled(task) => {
+                wake_task(task, kept.as_ref());
                 Leftover::Nothing
             }
             Finished::Detached => {
@@ -130,6 +143,16 @@ impl<F: FnOnce() -> T, T, A: Audience> Spawned<F, T, A> {
             }
         };
         (left, audience)
+    }
+}
+
+/// `record` is the caller's own, if it is a coroutine.
+#[cold]
+fn wake_task(task: Task, record: Option<&RecordRef>) {
+    task.wake();
+    if let Some(record) = record {
+        // Those that the waker used: it finds no old ones.
+        drop_used_locals(record);
     }
 }
 
@@ -190,7 +213,7 @@ impl<F: FnOnce() -> T, T, A: Audience> Body for Spawned<F, T, A> {
         // SAFETY: alive, by the caller's word.
         drop_used_locals(unsafe { record.as_ref() });
         // SAFETY: the caller's word.
-        let (left, audience) = unsafe { Self::finish(this, result) };
+        let (left, audience) = unsafe { Self::finish(this, Some(record), result) };
         if left == Leftover::Count {
             // Those that the Drop of a result used that nobody joins: it finds no old ones.
             // SAFETY: alive by that count.
@@ -206,7 +229,7 @@ impl<F: FnOnce() -> T, T, A: Audience> Body for Spawned<F, T, A> {
         let started = matches!(stage, Stage::Empty);
         let lost = Err(drop_closure(stage).unwrap_or_else(cancel::payload));
         // SAFETY: the caller's word.
-        let (left, audience) = unsafe { Self::finish(this, lost) };
+        let (left, audience) = unsafe { Self::finish(this, None, lost) };
         if started {
             std::mem::forget(audience);
         } else {
@@ -220,7 +243,7 @@ impl<F: FnOnce() -> T, T, A: Audience> Body for Spawned<F, T, A> {
 /// so that a handle is small and asks nothing of its type.
 pub(crate) struct Output {
     /// The join word.
-    word: unsafe fn(&RecordRef) -> NonNull<JoinWord<Waiter>>,
+    word: unsafe fn(&RecordRef) -> NonNull<JoinWord<Waiter, Task>>,
     /// [`Spawned::take_result`]; writes a `thread::Result<T>` to the address given.
     take: unsafe fn(&RecordRef, *mut ()),
     /// [`Spawned::detach`].
@@ -255,9 +278,34 @@ impl Output {
         // SAFETY: the caller's word.
         let word = unsafe { self.word(record) };
         // SAFETY: as above.
-        unsafe { await_end(word) };
-        let mut result = MaybeUninit::<thread::Result<T>>::uninit();
+        unsafe { await_end(word, record) };
         // SAFETY: as above; it is done.
+        unsafe { self.taken(record) }
+    }
+
+    /// Takes the result of a coroutine that has finished; else has `waker` woken when it has, in place of an earlier one.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Output::wait`], but that this is called any number of times until it gives the result.
+    pub(crate) unsafe fn poll<T>(&self, record: &RecordRef, waker: &Waker) -> Poll<thread::Result<T>> {
+        // SAFETY: the caller's word.
+        let word = unsafe { self.word(record) };
+        // SAFETY: as above.
+        if !word.is_done() && unsafe { leave_task(word, record, waker) } {
+            return Poll::Pending;
+        }
+        // SAFETY: as above; it is done.
+        Poll::Ready(unsafe { self.taken(record) })
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Output::wait`], and it is done.
+    #[inline(always)]
+    unsafe fn taken<T>(&self, record: &RecordRef) -> thread::Result<T> {
+        let mut result = MaybeUninit::<thread::Result<T>>::uninit();
+        // SAFETY: the caller's word.
         unsafe { (self.take)(record, result.as_mut_ptr().cast()) };
         // SAFETY: it returned, so it has written.
         unsafe { result.assume_init() }
@@ -267,7 +315,7 @@ impl Output {
     ///
     /// This is the table of the record's body.
     #[inline]
-    unsafe fn word<'a>(&self, record: &'a RecordRef) -> &'a JoinWord<Waiter> {
+    unsafe fn word<'a>(&self, record: &'a RecordRef) -> &'a JoinWord<Waiter, Task> {
         // SAFETY: the caller's word.
         let word = unsafe { (self.word)(record) };
         // SAFETY: a part of the body, which lives as long as the record.
@@ -301,14 +349,37 @@ impl Output {
 ///
 /// The caller is the holder.
 #[inline(always)]
-unsafe fn await_end(word: &JoinWord<Waiter>) {
+unsafe fn await_end(word: &JoinWord<Waiter, Task>, record: &RecordRef) {
     while !word.is_done() {
         let wait = Wait::begin();
         // SAFETY: the caller's word.
         if unsafe { word.leave(|| wait.waiter()) } {
-            wait.park(None, Point::Cancellable);
+            wait.park_asking(Point::Cancellable, || refuse_inherited(record));
         }
     }
+}
+
+/// In a child of fork(2), its parent's coroutines never end.
+fn refuse_inherited(record: &RecordRef) {
+    assert!(!record.is_inherited(), "{}", fork::DEAD);
+}
+
+/// Leaves a task to be woken by the end; `false` if that came first.
+///
+/// # Safety
+///
+/// The caller is the holder.
+unsafe fn leave_task(word: &JoinWord<Waiter, Task>, record: &RecordRef, waker: &Waker) -> bool {
+    refuse_inherited(record);
+    // SAFETY: the caller's word.
+    let before = match unsafe { word.withdraw() } {
+        Withdrawn::Done => return false,
+        Withdrawn::Task(before) => Some(before),
+        Withdrawn::Waiter(_) | Withdrawn::Nothing => None,
+    };
+    let task = Task::new(waker, before);
+    // SAFETY: as above.
+    unsafe { word.leave_task(task) }
 }
 
 impl<F: FnOnce() -> T, T, A: Audience> Spawned<F, T, A> {

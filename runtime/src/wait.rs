@@ -5,6 +5,7 @@
 //! loop is the caller's.
 
 use crate::current;
+use crate::fork;
 use crate::once_arc::OnceArc;
 use crate::os_thread::Parked;
 use crate::park;
@@ -170,10 +171,21 @@ impl Source {
         let Some(registrations) = self.registrations.take() else {
             return;
         };
-        let all = registrations.lock().clear();
-        for registration in all {
-            current::with_worker(|worker| end(worker, registration, (!sole).then_some(fd)));
-        }
+        // A child of a fork may have the description, too.
+        let lives_on = !sole || fork::has_forked();
+        end_all(&registrations, lives_on.then_some(fd));
+    }
+}
+
+/// Ends what registrations there are; epoll is told about `fd` if it is given. Those inherited from a parent process are left
+/// to it: what is done to its epoll instances is done to its own registrations, and the lock may be held for ever.
+fn end_all(registrations: &Registrations, fd: Option<BorrowedFd<'_>>) {
+    if registrations.are_inherited() {
+        return;
+    }
+    let all = registrations.lock().clear();
+    for registration in all.into_iter().filter(|registration| !registration.worker.is_inherited()) {
+        current::with_worker(|worker| end(worker, registration, fd));
     }
 }
 
@@ -182,10 +194,7 @@ impl Source {
 impl Drop for Source {
     fn drop(&mut self) {
         if let Some(registrations) = self.registrations.take() {
-            let all = registrations.lock().clear();
-            for registration in all {
-                current::with_worker(|worker| end(worker, registration, None));
-            }
+            end_all(&registrations, None);
         }
     }
 }

@@ -118,6 +118,18 @@ impl Wait {
         }
     }
 
+    /// As [`Wait::park`] without a deadline, but first asks `may_block` if that would block a plain thread.
+    #[inline(always)]
+    pub(crate) fn park_asking(&self, point: Point, may_block: impl FnOnce()) -> Parked {
+        match &self.party {
+            Party::Coroutine { .. } => park::park_waiting(None, point),
+            Party::Thread { thread, ticket } => {
+                may_block();
+                thread.park_waiting(*ticket, None)
+            }
+        }
+    }
+
     /// As [`Wait::park`] without a deadline, but never unwinds: `true` if a cancel ended it, or would have prevented it.
     pub(crate) fn park_or_cancelled(&self) -> bool {
         match &self.party {
@@ -199,6 +211,15 @@ impl Waiter {
                 thread.wake(ticket);
                 true
             }
+        }
+    }
+
+    /// Ends another wait of the same party: the one of this [`Wait::number`], if it is the present one.
+    #[inline]
+    pub(crate) fn wake_number(&self, number: u32) {
+        match &self.0 {
+            Party::Coroutine { slot, .. } => wake_coroutine(*slot, Ticket(number)),
+            Party::Thread { thread, .. } => thread.wake(Ticket(number)),
         }
     }
 }

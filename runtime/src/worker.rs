@@ -12,6 +12,7 @@
 
 mod events;
 mod lives;
+mod orphan;
 mod stop;
 mod storage;
 mod suspension;

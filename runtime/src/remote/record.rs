@@ -23,6 +23,7 @@ use crate::atomic::{AtomicU32, Ordering, fence};
 use crate::mail::{Letters, Mail};
 use std::alloc::Layout;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::panic::Location;
 use std::ptr::NonNull;
@@ -201,6 +202,16 @@ impl RecordRef {
     pub(crate) unsafe fn body<B: Body>(&self) -> &B {
         // SAFETY: the caller's word; alive by invariant 1.
         unsafe { body(self.0) }
+    }
+
+    /// One more reference, for whoever has only a pointer.
+    ///
+    /// # Safety
+    ///
+    /// The record is alive.
+    pub(crate) unsafe fn another(record: NonNull<Record>) -> RecordRef {
+        let borrowed = ManuallyDrop::new(RecordRef(record));
+        RecordRef::clone(&borrowed)
     }
 
     /// [`Body::run`].
@@ -393,6 +404,12 @@ impl Record {
     /// Whether `worker`, which is the caller's, is the owner and has started it.
     pub(crate) fn started_on(&self, worker: WorkerId) -> bool {
         self.home() == Some(worker) && self.has_started()
+    }
+
+    /// Whether it is a coroutine of a process that this one descends from: it will never run here.
+    #[inline]
+    pub(crate) fn is_inherited(&self) -> bool {
+        super::is_inherited(self.id)
     }
 
     /// The owner, once it is certain.

@@ -23,6 +23,7 @@ pub(super) use queues::{Answer, End, Mark};
 
 use crate::cancel::Point;
 use crate::current;
+use crate::fork::PerProcess;
 use crate::lock::{Guard, Lock};
 use crate::os_thread::Parked;
 use crate::park;
@@ -41,12 +42,24 @@ struct Lot(Box<[Bucket]>);
 struct Bucket(Lock<Queues>);
 
 #[cfg(not(dormouse_loom))]
-static LOT: std::sync::LazyLock<Lot> = std::sync::LazyLock::new(Lot::new);
+static LOT: PerProcess<Lot> = PerProcess::new();
 
 // Each execution of a model has its own.
 #[cfg(dormouse_loom)]
 loom::lazy_static! {
     static ref LOT: Lot = Lot::new();
+}
+
+/// This process's. A child of fork(2) finds nobody waiting: who waited is not there.
+#[cfg(not(dormouse_loom))]
+#[inline]
+fn lot() -> &'static Lot {
+    LOT.get(Lot::new)
+}
+
+#[cfg(dormouse_loom)]
+fn lot() -> &'static Lot {
+    &LOT
 }
 
 impl Lot {
@@ -77,7 +90,7 @@ pub(super) fn check(point: Point) {
 /// Takes a place in the queue of `key`, at its `end`, if `validate`, which is called under the bucket's lock, says so.
 pub(super) fn enqueue(key: usize, mark: Mark, end: End, validate: impl FnOnce() -> bool) -> Option<Queued> {
     let wait = Wait::begin();
-    let mut queues = LOT.bucket(key).lock();
+    let mut queues = lot().bucket(key).lock();
     let place = validate().then(|| queues.push(key, mark, end, wait.waiter()));
     drop(queues);
     Some(Queued { wait, key, place: Some(place?) })
@@ -134,7 +147,7 @@ impl Queued {
         }
         let place = self.place.expect("parked in a queue");
         let wait = Wait::begin();
-        let mut queues = LOT.bucket(self.key).lock();
+        let mut queues = lot().bucket(self.key).lock();
         let look = queues.look(place, || wait.waiter());
         drop(queues);
         match look {
@@ -153,7 +166,7 @@ impl Queued {
     /// Leaves the queue, if that did not happen yet; what it was chosen for, if it was.
     pub(super) fn leave(&mut self) -> Option<Answer> {
         let place = self.place.take()?;
-        let mut queues = LOT.bucket(self.key).lock();
+        let mut queues = lot().bucket(self.key).lock();
         let left = queues.remove(place);
         drop(queues);
         left.err()
@@ -180,7 +193,7 @@ pub(super) struct Line {
 
 /// Locks the queue of `key`.
 pub(super) fn line(key: usize) -> Line {
-    Line { queues: LOT.bucket(key).lock(), key, first: None, others: Vec::new() }
+    Line { queues: lot().bucket(key).lock(), key, first: None, others: Vec::new() }
 }
 
 impl Line {

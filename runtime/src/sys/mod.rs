@@ -8,6 +8,7 @@ pub(crate) mod clock;
 pub(crate) mod epoll;
 pub(crate) mod eventfd;
 pub(crate) mod fault;
+pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod membarrier;
 pub(crate) mod mmap;

@@ -10,6 +10,7 @@
 
 use super::handle::cancel_coroutine;
 use crate::cancel::{Cancelled, Point};
+use crate::fork;
 use crate::lock::Lock;
 use crate::remote::RecordRef;
 use crate::spawned::Audience;
@@ -24,6 +25,8 @@ use std::sync::Arc;
 pub(super) struct Children {
     /// All of it.
     state: Lock<State>,
+    /// In which process the children are, by [`fork::count`].
+    process: u32,
 }
 
 /// What is shared by the scope and its children.
@@ -65,7 +68,8 @@ impl RefUnwindSafe for Children {}
 impl Children {
     pub(super) fn new() -> Children {
         let living = Slab::new();
-        Children { state: Lock::new(State { living, panicked: 0, cut: 0, cancelled: false, waiter: None }) }
+        let state = Lock::new(State { living, panicked: 0, cut: 0, cancelled: false, waiter: None });
+        Children { state, process: fork::count() }
     }
 
     /// One more child, which begins when its record is made.
@@ -101,7 +105,17 @@ impl Children {
 
     /// Blocks until all have ended. A cancel of the caller does not end this: it cancels the children, as `cut` does, and the
     /// answer is `true`. Then the caller was not unwinding, so it may unwind now.
-    pub(super) fn wait(&self, mut cut: bool) -> bool {
+    ///
+    /// In a child of fork(2) none of them ever runs, and they need nothing of the scope's; nor may their list be whole.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the scope was inherited from a parent process, unless `unwinds`.
+    pub(super) fn wait(&self, mut cut: bool, unwinds: bool) -> bool {
+        if self.process != fork::count() {
+            assert!(unwinds, "{}", fork::DEAD);
+            return false;
+        }
         let bomb = AbortOnUnwind;
         let mut cancelled = false;
         if cut {

@@ -4,6 +4,8 @@
 
 use crate::coroutine::CAN_UNWIND;
 use crate::current;
+use crate::fork;
+use crate::mail::Mail;
 use crate::os_thread::OsThread;
 use crate::remote::RecordRef;
 use crate::slot::Event;
@@ -128,17 +130,25 @@ impl Thread {
 fn unpark_coroutine(record: &RecordRef) {
     current::with_worker(|worker| match worker {
         Some(worker) if record.started_on(worker.remote.id) => worker.deliver(record, Event::Unpark),
-        _ if record.mail().post_unpark() => current::push_mail(record),
-        _ => {}
+        _ => post(record, Mail::post_unpark),
     });
 }
 
 pub(super) fn cancel_coroutine(record: &RecordRef) {
     current::with_worker(|worker| match worker {
         Some(worker) if record.started_on(worker.remote.id) => worker.deliver(record, Event::Cancel),
-        _ if record.mail().post_cancel() => current::push_mail(record),
-        _ => {}
+        _ => post(record, Mail::post_cancel),
     });
+}
+
+/// Leaves a letter for a coroutine of another worker, or one that has not started. Panics if it is a parent process's, but
+/// not in an unwind.
+fn post(record: &RecordRef, letter: impl FnOnce(&Mail) -> bool) {
+    if record.is_inherited() {
+        assert!(std::thread::panicking(), "{}", fork::DEAD);
+    } else if letter(record.mail()) {
+        current::push_mail(record);
+    }
 }
 
 /// As std's: whatever a panic leaves half done, a token and a name are whole.

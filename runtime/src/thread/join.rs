@@ -8,9 +8,13 @@ use crate::remote::RecordRef;
 use crate::spawned::Output;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::thread;
 
 /// The right to wait for a coroutine and take its result. Dropped, it detaches the coroutine, which runs on.
+///
+/// It is also a future, by which async code awaits the coroutine; see [its `poll`](#method.poll).
 ///
 /// # Examples
 ///
@@ -99,6 +103,44 @@ impl<T> JoinHandle<T> {
     #[must_use]
     pub fn thread(&self) -> &Thread {
         &self.thread
+    }
+}
+
+/// Async code awaits a coroutine as a thread joins one: the output is what [`join`](JoinHandle::join) gives.
+///
+/// Any executor may poll it, on any thread. When the coroutine ends it wakes the waker of the last poll; what that panics with
+/// goes no further than the panic hook.
+///
+/// # Panics
+///
+/// `poll` panics after it has given the result.
+///
+/// # Blocking
+///
+/// Never, but for what the waker does. Inside a coroutine, [`block_on`](crate::block_on) polls it.
+///
+/// # Examples
+///
+/// ```
+/// use dormouse_runtime::{block_on, run, spawn};
+///
+/// run(|| {
+///     let (left, right) = (spawn(|| 6), spawn(|| 7));
+///     let product = block_on(async { left.await.unwrap() * right.await.unwrap() });
+///     assert_eq!(product, 42);
+/// });
+/// ```
+impl<T> Future for JoinHandle<T> {
+    type Output = thread::Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let (output, record) = self.parts().expect("a JoinHandle was polled after it had given its result");
+        // SAFETY: the type is right by the contract of `new`; the caller is the holder, and after the result there are no parts.
+        let polled = unsafe { output.poll(record, context.waker()) };
+        if polled.is_ready() {
+            self.output = None;
+        }
+        polled
     }
 }
 

@@ -23,6 +23,7 @@ pub mod local_impl {
     pub use crate::thread::local::Place;
 }
 
+use crate::slot::NEVER_PARKS;
 use crate::sys::clock;
 use crate::worker::Unwinding;
 use crate::{current, park as parking};
@@ -263,28 +264,28 @@ struct NoPark;
 
 impl NoPark {
     fn begin() -> NoPark {
-        let depth = NoPark::swap(None);
-        NoPark::swap(Some(depth.checked_add(1).expect("no_park is nested 255 deep")));
+        NoPark::change(|depth| {
+            let deeper = depth.checked_add(1).filter(|deeper| *deeper != NEVER_PARKS);
+            deeper.expect("no_park is nested 254 deep")
+        });
         NoPark
     }
 
-    /// The depth as it was; changes it if one is given.
-    fn swap(depth: Option<u8>) -> u8 {
+    /// Changes the depth, unless it is for ever.
+    fn change(change: impl FnOnce(u8) -> u8) {
         current::with_coroutine(|worker| {
-            worker.map_or(0, |worker| {
-                worker.with_running(|slot| {
-                    let before = slot.life.no_park;
-                    std::mem::replace(&mut slot.life.no_park, depth.unwrap_or(before))
-                })
-            })
-        })
+            let depth = worker.map_or(NEVER_PARKS, |worker| worker.with_running(|slot| slot.life.no_park));
+            if let Some(worker) = worker.filter(|_| depth != NEVER_PARKS) {
+                let changed = change(depth);
+                worker.with_running(|slot| slot.life.no_park = changed);
+            }
+        });
     }
 }
 
 impl Drop for NoPark {
     fn drop(&mut self) {
-        let depth = NoPark::swap(None);
-        NoPark::swap(Some(depth.saturating_sub(1)));
+        NoPark::change(|depth| depth.saturating_sub(1));
     }
 }
 

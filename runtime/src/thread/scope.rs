@@ -151,11 +151,12 @@ where
     let scope =
         Scope { children: Arc::new(Children::new()), main: super::current(), scope: PhantomData, env: PhantomData };
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
-    let cancelled = scope.children.wait(result.as_ref().is_err_and(|payload| cancel::is_own(&**payload)));
-    match (result, scope.children.verdict()) {
-        (Err(payload), _) => resume_unwind(payload),
-        (Ok(_), Verdict::Panicked) => panic!("a scoped thread panicked"),
-        (Ok(value), Verdict::Cut) => {
+    let cut = result.as_ref().is_err_and(|payload| cancel::is_own(&**payload));
+    let cancelled = scope.children.wait(cut, result.is_err());
+    let value = result.unwrap_or_else(|payload| resume_unwind(payload));
+    match scope.children.verdict() {
+        Verdict::Panicked => panic!("a scoped thread panicked"),
+        Verdict::Cut => {
             if cancelled {
                 // Others of this worker may be unwinding meanwhile, but not this one.
                 drop(value);
@@ -164,7 +165,7 @@ where
             unwind_if_cancelled();
             value
         }
-        (Ok(value), Verdict::Complete) => value,
+        Verdict::Complete => value,
     }
 }
 

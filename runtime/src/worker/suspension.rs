@@ -142,7 +142,10 @@ impl Worker {
             // `run` was called by a Drop during a panic of the plain thread. Taking every coroutine here for unwinding would
             // keep them all from being cancelled; so one that panics by itself and parks in a Drop may abort on a cancel.
             if self.with_running(|slot| slot.life.thrown > 0) { Unwinding::Yes } else { Unwinding::No }
-        } else if self.perhaps_unwinding.get() == 0 || self.with_running(|slot| slot.life.thrown > 0) {
+        } else if self.perhaps_unwinding.get() == 0
+            || self.is_orphan()
+            || self.with_running(|slot| slot.life.thrown > 0)
+        {
             Unwinding::Yes
         } else {
             Unwinding::Perhaps
@@ -166,6 +169,9 @@ impl Worker {
     /// Once std says that nobody on this thread unwinds any more, parks that were unsure are open.
     #[cold]
     pub(super) fn look_for_certainty(&self) {
+        if self.is_orphan() {
+            self.end_orphan();
+        }
         if std::thread::panicking() {
             return;
         }
