@@ -44,6 +44,7 @@ const RUNTIME: &[&str] = &[
     "wait",
     "budget",
     "block_on",
+    "signal",
     "blocking",
     "sync",
     "spawned",

@@ -23,6 +23,8 @@
 //! | `sync::Condvar`: `wait` and its kin                    | before and while parked; the mutex is held again when it unwinds |
 //! | `sync::{Once, OnceLock, LazyLock}`, while another makes the call | before and while parked            |
 //! | `send`, `recv` of a channel, `select!`, that must wait  | before and while parked; no message is received, and one not sent is dropped |
+//! | `block_on`, while the future is pending                | before and while parked; the future is dropped by the unwind |
+//! | `Signals::wait`, `signal::wait`, `ctrl_c`              | before and while parked; the signal is there for others |
 //! | the yield of a coroutine whose I/O (or channel) never has to wait | before the operation that it precedes        |
 //!
 //! Not cancellation points: everything else, `lock`, `read` and `write` of `sync::Mutex` and `sync::RwLock` among it,

@@ -127,6 +127,11 @@ impl<T> PerProcess<T> {
         }
     }
 
+    /// This process's, if it was made. Async-signal-safe.
+    pub(crate) fn present(&self) -> Option<&T> {
+        self.owned().1.filter(|owned| owned.process == count()).map(|owned| &owned.value)
+    }
+
     /// Whether there is one, but another process's.
     pub(crate) fn is_inherited(&self) -> bool {
         self.owned().1.is_some_and(|owned| owned.process != count())

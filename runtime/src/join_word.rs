@@ -42,13 +42,13 @@ const TASKED: u32 = 8;
 // `WAITING + END` and `TASKED + END` are `TAKING` and `TAKING_TASK`.
 
 /// What `finish` found.
-pub(crate) enum Finished<W, T> {
+pub(crate) enum Finished<W> {
     /// The holder will look.
     Held,
     /// The holder blocks.
     Awaited(W),
-    /// The holder is async code that waits.
-    Polled(T),
+    /// The holder is async code that waits, until `finish_task`.
+    Polled,
     /// There is no holder: the result is the runner's.
     Detached,
 }
@@ -94,13 +94,13 @@ impl<W, T> JoinWord<W, T> {
     }
 
     /// The runner's end, after the result was written. By a pointer, since a reference would have to be good until this returns
-    /// (invariant 4). If that is a task, `keep` is called while the holder cannot have freed it.
+    /// (invariant 4).
     ///
     /// # Safety
     ///
     /// The caller is the runner, and calls this once; `this` is alive until the word says `DONE`.
     #[inline]
-    pub(crate) unsafe fn finish(this: *const Self, keep: impl FnOnce()) -> Finished<W, T> {
+    pub(crate) unsafe fn finish(this: *const Self) -> Finished<W> {
         // SAFETY: alive, by the caller's word.
         let word = unsafe { &(*this).word };
         // ORDERING: Release publishes the result to the Acquire loads of `is_done`, `withdraw` and `detach`; Acquire pairs with
@@ -114,20 +114,18 @@ impl<W, T> JoinWord<W, T> {
                 word.store(DONE, Ordering::Release);
                 Finished::Awaited(waiter)
             }
-            TASKED => {
-                keep();
-                // SAFETY: `TAKING_TASK`.
-                Finished::Polled(unsafe { JoinWord::finish_task(this) })
-            }
+            TASKED => Finished::Polled,
             _ => Finished::Detached,
         }
     }
 
+    /// The rest of the runner's end if that found `Polled`: the task, to be woken. Until then the holder cannot have freed it.
+    ///
     /// # Safety
     ///
-    /// The caller is the runner, and the word says `TAKING_TASK`.
+    /// As for `finish`, which found that, and the runner does next to nothing in between.
     #[cold]
-    unsafe fn finish_task(this: *const Self) -> T {
+    pub(crate) unsafe fn finish_task(this: *const Self) -> T {
         // SAFETY: invariant 1; alive until it says `DONE`.
         let task = unsafe { (*this).take_task() };
         // SAFETY: as above.
@@ -266,7 +264,7 @@ impl<W, T> JoinWord<W, T> {
 impl<W, T> Drop for JoinWord<W, T> {
     fn drop(&mut self) {
         // ORDERING: Relaxed; `&mut self`, so both parties are gone. A load, since an exchange locks the bus for nothing.
-        if matches!(self.word.load(Ordering::Relaxed), WAITING | TASKED) {
+        if self.word.load(Ordering::Relaxed) & (WAITING | TASKED) != 0 {
             // SAFETY: invariant 1, and there is no other party.
             unsafe { self.drop_left() };
         }
@@ -278,9 +276,23 @@ impl<W, T> Drop for JoinWord<W, T> {
 mod as_parties {
     use super::{Finished, JoinWord, Withdrawn};
 
-    pub(super) fn finish<W, T>(word: &JoinWord<W, T>) -> Finished<W, T> {
+    /// What the runner's end found, both parts of it.
+    pub(super) enum End<W, T> {
+        Held,
+        Awaited(W),
+        Polled(T),
+        Detached,
+    }
+
+    pub(super) fn finish<W, T>(word: &JoinWord<W, T>) -> End<W, T> {
         // SAFETY: each test has one runner, and keeps the word.
-        unsafe { JoinWord::finish(word, || ()) }
+        match unsafe { JoinWord::finish(word) } {
+            Finished::Held => End::Held,
+            Finished::Awaited(waiter) => End::Awaited(waiter),
+            // SAFETY: as above.
+            Finished::Polled => End::Polled(unsafe { JoinWord::finish_task(word) }),
+            Finished::Detached => End::Detached,
+        }
     }
 
     pub(super) fn leave<W, T>(word: &JoinWord<W, T>, waiter: W) -> bool {
@@ -307,19 +319,19 @@ mod as_parties {
 
 #[cfg(all(test, not(dormouse_loom)))]
 mod tests {
-    use super::as_parties::{detach, finish, leave, poll, withdraw};
+    use super::as_parties::{End, detach, finish, leave, poll, withdraw};
     use super::*;
     use std::sync::Arc;
 
     #[test]
     fn whoever_comes_second_has_the_result() {
         let finished_first = JoinWord::<u64, u64>::new();
-        assert!(matches!(finish(&finished_first), Finished::Held));
+        assert!(matches!(finish(&finished_first), End::Held));
         assert!(finished_first.is_done() && detach(&finished_first));
         assert!(!leave(&finished_first, 1));
         let detached_first = JoinWord::<u64, u64>::new();
         assert!(!detach(&detached_first));
-        assert!(matches!(finish(&detached_first), Finished::Detached));
+        assert!(matches!(finish(&detached_first), End::Detached));
     }
 
     #[test]
@@ -329,7 +341,7 @@ mod tests {
         assert!(leave(&word, Arc::clone(&first)));
         assert!(leave(&word, Arc::clone(&second)));
         assert_eq!(Arc::strong_count(&first), 1);
-        assert!(matches!(finish(&word), Finished::Awaited(waiter) if *waiter == 2));
+        assert!(matches!(finish(&word), End::Awaited(waiter) if *waiter == 2));
         assert!(matches!(withdraw(&word), Withdrawn::Done));
         for as_task in [false, true] {
             let abandoned = JoinWord::new();
@@ -350,7 +362,7 @@ mod tests {
         assert!(poll(&word, "task") && poll(&word, "another"));
         assert!(matches!(withdraw(&word), Withdrawn::Task("another")));
         assert!(poll(&word, "last"));
-        assert!(matches!(finish(&word), Finished::Polled("last")));
+        assert!(matches!(finish(&word), End::Polled("last")));
         assert!(matches!(withdraw(&word), Withdrawn::Done));
         assert!(!poll(&word, "late") && !leave(&word, 2));
     }
@@ -358,7 +370,7 @@ mod tests {
 
 #[cfg(all(test, dormouse_loom))]
 mod models {
-    use super::as_parties::{detach, finish, leave, poll};
+    use super::as_parties::{End, detach, finish, leave, poll};
     use super::*;
     use loom::cell::Cell;
     use loom::sync::{Arc, Notify};
@@ -371,7 +383,7 @@ mod models {
             let runner = Arc::clone(&shared);
             let thread = loom::thread::spawn(move || {
                 runner.1.set(7);
-                if let Finished::Awaited(waiter) = finish(&runner.0) {
+                if let End::Awaited(waiter) = finish(&runner.0) {
                     waiter.notify();
                 }
             });
@@ -395,7 +407,7 @@ mod models {
             let shared = Arc::new(JoinWord::<Arc<Notify>, Arc<Notify>>::new());
             let runner = Arc::clone(&shared);
             let thread = loom::thread::spawn(move || {
-                if let Finished::Awaited(waiter) = finish(&runner) {
+                if let End::Awaited(waiter) = finish(&runner) {
                     waiter.notify();
                 }
             });
@@ -420,7 +432,7 @@ mod models {
                 let runner = Arc::clone(&shared);
                 let thread = loom::thread::spawn(move || {
                     runner.1.set(7);
-                    if let Finished::Polled(task) | Finished::Awaited(task) = finish(&runner.0) {
+                    if let End::Polled(task) | End::Awaited(task) = finish(&runner.0) {
                         task.notify();
                     }
                 });
@@ -446,9 +458,9 @@ mod models {
                 let shared = Arc::new((JoinWord::<std::sync::Arc<()>, std::sync::Arc<()>>::new(), Cell::new(0)));
                 let runner = Arc::clone(&shared);
                 let thread = loom::thread::spawn(move || match finish(&runner.0) {
-                    Finished::Detached => runner.1.set(runner.1.get() + 1),
-                    Finished::Awaited(left) | Finished::Polled(left) => drop(left),
-                    Finished::Held => {}
+                    End::Detached => runner.1.set(runner.1.get() + 1),
+                    End::Awaited(left) | End::Polled(left) => drop(left),
+                    End::Held => {}
                 });
                 let waiter = std::sync::Arc::new(());
                 for _ in 0..leaves {
@@ -474,7 +486,7 @@ mod models {
             let runner = Arc::clone(&shared);
             let thread = loom::thread::spawn(move || {
                 runner.1.set(1);
-                if let Finished::Detached = finish(&runner.0) {
+                if let End::Detached = finish(&runner.0) {
                     runner.1.set(runner.1.get() - 1);
                 }
             });

@@ -27,7 +27,8 @@
 //! | `cancel`, `park`, `os_thread`, `waiter` | the one suspension point, and the contract of who waits |
 //! | `wait`, `budget` | waiting for an fd |
 //! | `blocking` | calls that block, on threads of their own |
-//! | `block_on` | futures |
+//! | `block_on`, `task` | futures, polled by us; a handle, polled by others |
+//! | `signal` | waiting for signals |
 //! | `sync` | locks, channels, notifications |
 //! | `runtime`, `builder`, `thread` | start, end, and the std-shaped surface |
 
@@ -59,6 +60,7 @@ mod readiness;
 mod ready_queue;
 mod remote;
 mod runtime;
+pub mod signal;
 mod slot;
 mod slots;
 mod source;

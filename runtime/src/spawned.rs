@@ -103,10 +103,7 @@ impl<F: FnOnce() -> T, T, A: Audience> Spawned<F, T, A> {
     }
 
     /// Leaves the result for whoever joins, or drops it here if nobody can, and gives the audience. If the result is left, `this`
-    /// may be gone on return.
-    ///
-    /// A task is woken by code of the user's, which may ask who runs: `record` is that of the coroutine that calls this, if one does,
-    /// and is kept for as long.
+    /// may be gone on return. `record` is that of the coroutine that calls this, if one does.
     ///
     /// # Safety
     ///
@@ -122,18 +119,16 @@ impl<F: FnOnce() -> T, T, A: Audience> Spawned<F, T, A> {
         **stage = Stage::Result(result);
         // SAFETY: alive as above.
         let join = unsafe { &raw const (*this).join };
-        let mut kept = None;
-        // SAFETY: alive until the word says `DONE`, which it does not when this is called.
-        let keep = || kept = record.map(|record| unsafe { RecordRef::another(record) });
         // SAFETY: the caller is the runner.
-        let left = match unsafe { JoinWord::finish(join, keep) } {
+        let left = match unsafe { JoinWord::finish(join) } {
             Finished::Held => Leftover::Nothing,
             Finished::Awaited(waiter) => {
                 waiter.wake();
                 Leftover::Nothing
             }
-            Finished::Polled(task) => {
-                wake_task(task, kept.as_ref());
+            Finished::Polled => {
+                // SAFETY: the word says that a task waits; `record` is the word's.
+                unsafe { wake_task(join, record) };
                 Leftover::Nothing
             }
             Finished::Detached => {
@@ -146,13 +141,20 @@ impl<F: FnOnce() -> T, T, A: Audience> Spawned<F, T, A> {
     }
 }
 
-/// `record` is the caller's own, if it is a coroutine.
+/// `record` is the caller's own, if it is a coroutine: it is kept for as long as code of the user's runs, which may ask who runs.
+///
+/// # Safety
+///
+/// As for [`JoinWord::finish_task`], and the record is that whose word it is.
 #[cold]
-fn wake_task(task: Task, record: Option<&RecordRef>) {
-    task.wake();
-    if let Some(record) = record {
+unsafe fn wake_task(join: *const JoinWord<Waiter, Task>, record: Option<NonNull<Record>>) {
+    // SAFETY: alive until the word says `DONE`, which it does not yet.
+    let kept = record.map(|record| unsafe { RecordRef::another(record) });
+    // SAFETY: the caller's word.
+    unsafe { JoinWord::finish_task(join) }.wake();
+    if let Some(record) = kept {
         // Those that the waker used: it finds no old ones.
-        drop_used_locals(record);
+        drop_used_locals(&record);
     }
 }
 

@@ -1,6 +1,7 @@
-//! eventfd(2): what one thread writes to interrupt another one's epoll_wait.
+//! eventfd(2): what one thread, or a signal handler, writes to interrupt another one's epoll_wait or poll.
 //!
-//! Invariant 1: never read. It is registered edge-triggered, so each write is a new edge and the counter may grow.
+//! Invariant 1: each write is an edge for whoever registered it edge-triggered, read or not; so a worker's is never read, and
+//! the counter may grow.
 
 use super::cvt;
 use std::io;
@@ -23,12 +24,22 @@ impl EventFd {
         Ok(EventFd { fd })
     }
 
-    /// Makes whoever polls it wake. Only a full counter (2^64 - 2 writes) could refuse, and then an edge is due anyway.
+    /// Makes whoever polls it wake. Async-signal-safe. Only a full counter (2^64 - 2 writes) could refuse, and then an edge is due anyway.
     pub(crate) fn notify(&self) {
         let one = 1u64.to_ne_bytes();
         let fd = std::os::fd::AsRawFd::as_raw_fd(&self.fd);
         // SAFETY: `one` is eight readable bytes, as eventfd(2) asks.
         let _ = unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) };
+    }
+}
+
+impl EventFd {
+    /// Forgets the writes so far: it is readable at the next.
+    pub(crate) fn drain(&self) {
+        let mut count = [0u8; 8];
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&self.fd);
+        // SAFETY: eight writable bytes, as eventfd(2) asks. It does not block, and fails only if there is nothing to forget.
+        let _ = unsafe { libc::read(fd, count.as_mut_ptr().cast(), count.len()) };
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod futex;
 pub(crate) mod membarrier;
 pub(crate) mod mmap;
 pub(crate) mod poll;
+pub(crate) mod signal;
 pub(crate) mod timerfd;
 
 use std::io;

@@ -1,0 +1,155 @@
+//! sigaction(2) for the signals that a program waits for: one handler, installed once per signal, and the numbers.
+//!
+//! Owns the signal actions, but those of faults (`fault.rs`). Does not know who waits: it calls a function given at installation,
+//! and then whatever handler was there before.
+//!
+//! Invariant 1: everything reached from the handler is async-signal-safe: no allocation, no lock, no unwinding. It leaves errno as
+//! it was.
+//! Invariant 2: an action in `PREVIOUS` is never ours, so that a chain has an end. It is never given back.
+
+use super::cvt;
+use std::io;
+use std::mem::MaybeUninit;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+/// The largest number of a signal.
+pub(crate) const LAST: i32 = 64;
+
+/// A handler as SA_SIGINFO asks for it.
+type InfoHandler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
+
+/// Is told of each signal, by number. Async-signal-safe.
+pub(crate) type Deliver = fn(i32);
+
+/// Who is told.
+static DELIVER: OnceLock<Deliver> = OnceLock::new();
+
+/// The action of each signal before ours (invariant 2); null if there was nobody to call.
+static PREVIOUS: [AtomicPtr<libc::sigaction>; LAST as usize + 1] =
+    [const { AtomicPtr::new(std::ptr::null_mut()) }; LAST as usize + 1];
+
+/// Which signals have our handler.
+static INSTALLED: [AtomicBool; LAST as usize + 1] = [const { AtomicBool::new(false) }; LAST as usize + 1];
+
+/// Numbers of signals, for the current machine. signal(7).
+pub(crate) mod numbers {
+    /// The terminal hung up, or its process died.
+    pub const SIGHUP: i32 = libc::SIGHUP;
+    /// Interrupt from the keyboard: Ctrl-C.
+    pub const SIGINT: i32 = libc::SIGINT;
+    /// Quit from the keyboard: Ctrl-\.
+    pub const SIGQUIT: i32 = libc::SIGQUIT;
+    /// For the user to define.
+    pub const SIGUSR1: i32 = libc::SIGUSR1;
+    /// For the user to define.
+    pub const SIGUSR2: i32 = libc::SIGUSR2;
+    /// A write to a pipe or socket that nobody reads. Rust programs ignore it from the start.
+    pub const SIGPIPE: i32 = libc::SIGPIPE;
+    /// A timer of alarm(2) went off.
+    pub const SIGALRM: i32 = libc::SIGALRM;
+    /// A polite request to end.
+    pub const SIGTERM: i32 = libc::SIGTERM;
+    /// A child ended, stopped or went on.
+    pub const SIGCHLD: i32 = libc::SIGCHLD;
+    /// Go on, after a stop.
+    pub const SIGCONT: i32 = libc::SIGCONT;
+    /// Stop from the keyboard: Ctrl-Z.
+    pub const SIGTSTP: i32 = libc::SIGTSTP;
+    /// The terminal changed its size.
+    pub const SIGWINCH: i32 = libc::SIGWINCH;
+    /// A descriptor is ready, where fcntl(2) asked for it.
+    pub const SIGIO: i32 = libc::SIGIO;
+}
+
+/// Whether a program may wait for this signal: those that faults raise would be raised again for ever, and two cannot be
+/// handled at all.
+pub(crate) fn may_be_handled(signal: i32) -> bool {
+    let forbidden = [libc::SIGKILL, libc::SIGSTOP, libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
+    (1..=LAST).contains(&signal) && !forbidden.contains(&signal)
+}
+
+/// Has `deliver` told of each `signal` from now on, for the life of the process. Once it is installed, later calls change
+/// nothing, not even if somebody has taken the handler's place. Fails with EINVAL for those that libc keeps for itself.
+pub(crate) fn handle(signal: i32, deliver: Deliver) -> io::Result<()> {
+    DELIVER.get_or_init(|| deliver);
+    // ORDERING: Acquire; pairs with the Release store below.
+    if INSTALLED[signal as usize].load(Ordering::Acquire) {
+        return Ok(());
+    }
+    let before = replace(signal, None)?;
+    if !is_ours(&before) {
+        remember(signal, before);
+        let replaced = replace(signal, Some(ours()))?;
+        if !is_ours(&replaced) && replaced.sa_sigaction != before.sa_sigaction {
+            // Somebody else was just as busy.
+            remember(signal, replaced);
+        }
+    }
+    // ORDERING: Release; whoever sees it relies on a handler that is there.
+    INSTALLED[signal as usize].store(true, Ordering::Release);
+    Ok(())
+}
+
+/// Gives the action of a signal, and puts `action` in its place if there is one.
+fn replace(signal: i32, action: Option<libc::sigaction>) -> io::Result<libc::sigaction> {
+    let new = action.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    let mut before = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: the new action is null or complete; the old one is written into memory of its size.
+    cvt(unsafe { libc::sigaction(signal, new, before.as_mut_ptr()) })?;
+    // SAFETY: the call succeeded, so it was written.
+    Ok(unsafe { before.assume_init() })
+}
+
+/// System calls go on after it where they can, and it does not run on a coroutine's stack where there is another.
+fn ours() -> libc::sigaction {
+    // SAFETY: a zeroed sigaction is a valid one.
+    let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+    let handler: InfoHandler = on_signal;
+    action.sa_sigaction = handler as usize;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
+    action
+}
+
+fn is_ours(action: &libc::sigaction) -> bool {
+    let handler: InfoHandler = on_signal;
+    action.sa_sigaction == handler as usize
+}
+
+fn remember(signal: i32, action: libc::sigaction) {
+    if !matches!(action.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
+        // ORDERING: Release; pairs with the Acquire load in `on_signal`.
+        PREVIOUS[signal as usize].store(Box::into_raw(Box::new(action)), Ordering::Release);
+    }
+}
+
+extern "C" fn on_signal(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: always there, of this thread.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    let kept = unsafe { *errno };
+    if let Some(deliver) = DELIVER.get() {
+        deliver(signal);
+    }
+    // ORDERING: Acquire; pairs with the Release store in `remember`.
+    let previous = PREVIOUS[signal as usize].load(Ordering::Acquire);
+    // SAFETY: null, or never given back (invariant 2).
+    if let Some(previous) = unsafe { previous.as_ref() } {
+        call(previous, signal, info, context);
+    }
+    // SAFETY: as above.
+    unsafe { *errno = kept };
+}
+
+/// Calls a handler.
+fn call(action: &libc::sigaction, signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    if action.sa_flags & libc::SA_SIGINFO != 0 {
+        // SAFETY: an action with SA_SIGINFO holds a handler of this type.
+        let handler: InfoHandler = unsafe { std::mem::transmute(action.sa_sigaction) };
+        handler(signal, info, context);
+    } else {
+        // SAFETY: an action without SA_SIGINFO, that is neither SIG_DFL nor SIG_IGN, holds a handler of this type.
+        let handler: extern "C" fn(libc::c_int) = unsafe { std::mem::transmute(action.sa_sigaction) };
+        handler(signal);
+    }
+}
