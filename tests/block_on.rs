@@ -51,6 +51,11 @@ impl Future for Gate {
     }
 }
 
+fn waits(gate: &Gate) -> impl FnOnce() + Send + use<> {
+    let gate = gate.clone();
+    move || block_on(gate)
+}
+
 #[test]
 fn a_coroutine_parks_until_any_thread_wakes_it() {
     bounded(20, || {
@@ -85,11 +90,11 @@ fn a_stream_goes_between_workers_threads_and_back() {
                     }
                 });
                 let sender = spawn(move || {
-                    (0..5_000).for_each(|value| block_on(futures::SinkExt::send(&mut to_thread, value)).unwrap());
+                    (0..5_000u64).for_each(|value| block_on(futures::SinkExt::send(&mut to_thread, value)).unwrap());
                 });
                 let receiver = spawn(move || {
                     block_on(async move {
-                        let mut sum = 0u64;
+                        let mut sum = 0;
                         while let Some(value) = returned.next().await {
                             sum += value;
                         }
@@ -97,7 +102,7 @@ fn a_stream_goes_between_workers_threads_and_back() {
                     })
                 });
                 sender.join().unwrap();
-                assert_eq!(receiver.join().unwrap(), (1..=5_000).sum());
+                assert_eq!(receiver.join().unwrap(), (1..=5_000).sum::<u64>());
                 peer.join().unwrap();
             })
             .unwrap();
@@ -188,7 +193,7 @@ fn a_storm_of_wakes_is_one_poll() {
     bounded(30, || {
         run(|| {
             let gate = Gate::default();
-            let waiting = spawn(|| block_on(gate.clone()));
+            let waiting = spawn(waits(&gate));
             thread::yield_now();
             let waker = gate.waker();
             // The worker is kept from its inbox meanwhile.
@@ -209,12 +214,12 @@ fn a_waker_outlives_its_coroutine_and_its_runtime() {
     bounded(20, || {
         let (old, new) = (Gate::default(), Gate::default());
         let waker = run(|| {
-            let first = spawn(|| block_on(old.clone()));
+            let first = spawn(waits(&old));
             old.polled().open();
             first.join().unwrap();
             let waker = old.waker();
             // In the same slot.
-            let second = spawn(|| block_on(new.clone()));
+            let second = spawn(waits(&new));
             new.polled();
             (0..100).for_each(|_| waker.wake_by_ref());
             let stale = waker.clone();

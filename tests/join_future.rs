@@ -173,23 +173,25 @@ fn a_waker_may_do_what_a_coroutine_does() {
         Builder::new()
             .workers(2)
             .run(|| {
-                // It asks who runs, though the handle may have freed what told of it; and parks, and is not cancelled there.
-                let id = Arc::new(Mutex::new(None));
-                let seen = Arc::clone(&id);
+                // It asks who runs, after the handle has let go of what tells; and parks, and is not cancelled there.
+                let (dropped, id) = (Arc::new(AtomicU32::new(0)), Arc::new(Mutex::new(None)));
+                let (drops, sees) = (Arc::clone(&dropped), Arc::clone(&id));
                 let asks = woken(Box::new(move || {
                     assert_eq!(USED.replace(2), 0, "the coroutine's own were dropped");
-                    thread::yield_now();
-                    *seen.lock().unwrap() = Some(thread::current().id());
-                    thread::sleep(Duration::from_millis(1));
+                    eventually(5, "the handle is gone", || drops.load(SeqCst) == 1);
+                    *sees.lock().unwrap() = Some(thread::current().id());
                 }));
                 let expected = asks.thread().id();
                 asks.cancel();
+                eventually(5, "its end", || asks.is_finished());
                 assert!(is_cancelled(&asks.join()));
+                dropped.store(1, SeqCst);
                 eventually(5, "the waker", || id.lock().unwrap().is_some());
                 assert_eq!(*id.lock().unwrap(), Some(expected));
                 // It panics: nobody hears of it but the hook.
                 let panics = woken(Box::new(|| resume_unwind(Box::new(7))));
                 panics.thread().unpark();
+                eventually(5, "its end", || panics.is_finished());
                 panics.join().unwrap();
             })
             .unwrap();
