@@ -185,9 +185,13 @@ fn a_waker_may_do_what_a_coroutine_does() {
                 asks.cancel();
                 eventually(5, "its end", || asks.is_finished());
                 assert!(is_cancelled(&asks.join()));
+                // What told of it, if it is gone, tells of these now.
+                let others: Vec<_> = (0..8).map(|_| woken(Box::new(|| ()))).collect();
                 dropped.store(1, SeqCst);
                 eventually(5, "the waker", || id.lock().unwrap().is_some());
                 assert_eq!(*id.lock().unwrap(), Some(expected));
+                others.iter().for_each(|other| other.thread().unpark());
+                others.into_iter().for_each(|other| other.join().unwrap());
                 // It panics: nobody hears of it but the hook.
                 let panics = woken(Box::new(|| resume_unwind(Box::new(7))));
                 panics.thread().unpark();

@@ -408,7 +408,7 @@ impl Drop for Socket {
         let shared = self.description.get().is_some_and(Description::shared);
         // A listener has sent nothing that it could wait for.
         let lingers = self.kind == Kind::Data && self.may_linger() && closing::lingers(self.fd());
-        // Children of `std::process::Command` are no owners: the fd is close-on-exec. A bare fork(2) is not noticed. A
+        // Children of `std::process::Command` are no owners: the fd is close-on-exec. Those of fork(2) the source knows of. A
         // description that lingers is open, and known to epoll, for a while yet.
         self.source.deregister(borrow(&self.fd), !shared && !lingers);
         self.leave_description();

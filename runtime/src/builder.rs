@@ -98,6 +98,17 @@ impl Builder {
     /// # Blocking
     ///
     /// Blocks the calling thread until the end.
+    ///
+    /// # fork(2)
+    ///
+    /// A child has no part of its parent's runtime. A plain thread that forks goes on there as a plain thread, which may use locks,
+    /// channels, sockets and the like, and `run` a runtime of its own. A coroutine that forks may use in the child what need not
+    /// be waited for, and then exec or exit: to park or to spawn is a panic, and to come to its end aborts the child. So is, for
+    /// both, whatever needs a coroutine of the parent's: to unpark, cancel or join it, or to send what it waits for; and to spawn
+    /// without `run` if the parent has done so. The parent feels nothing of its children.
+    ///
+    /// As in every program with threads, what another thread was using at that moment, a channel say, is inherited as it was. A
+    /// child of a bare clone(2) or `_Fork` may only exec or exit: nobody has told it what it is.
     #[track_caller]
     pub fn run<F, T>(self, f: F) -> io::Result<T>
     where

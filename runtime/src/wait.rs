@@ -165,8 +165,8 @@ impl Source {
 
     /// Ends all registrations. To be called before the descriptor is closed or leaves the object it belongs to.
     ///
-    /// `sole` says that the open description is provably this descriptor's alone (never lent, cloned, sent or inherited),
-    /// so that closing it is enough for epoll.
+    /// `sole` says that the open description is provably this descriptor's alone (never lent, cloned or sent), so that closing it
+    /// is enough for epoll. That a child of fork(2) may have it is known here.
     pub fn deregister(&mut self, fd: BorrowedFd<'_>, sole: bool) {
         let Some(registrations) = self.registrations.take() else {
             return;
