@@ -507,13 +507,14 @@ mod models {
                 let shared = Arc::new(JoinWord::<u64, u64>::new());
                 let runner = Arc::clone(&shared);
                 let thread = loom::thread::spawn(move || drop(finish(&runner)));
+                let mut waits = true;
                 for _ in 0..leaves {
-                    leave(&shared, 7);
+                    waits = leave(&shared, 7);
                 }
                 for _ in 0..polls {
-                    poll(&shared, 8);
+                    waits = poll(&shared, 8);
                 }
-                if detach(&shared) {
+                if !waits || detach(&shared) {
                     shared.left.with_mut(|_freed| ());
                 }
                 thread.join().unwrap();
