@@ -316,7 +316,7 @@ fn inside_no_park_only_what_is_ready_is_run() {
 #[test]
 fn a_panic_comes_out() {
     bounded(20, || {
-        let panics = || catch_unwind(|| block_on(async { resume_unwind(Box::new(7)) })).map(|()| ());
+        let panics = || catch_unwind(|| block_on(async { resume_unwind(Box::new(7)) }));
         assert_eq!(panics().unwrap_err().downcast_ref(), Some(&7));
         run(|| assert_eq!(panics().unwrap_err().downcast_ref(), Some(&7)));
     });

@@ -58,7 +58,7 @@ fn tokio_awaits_coroutines() {
                 parked.cancel();
                 let all = tokio.spawn(async move {
                     opens.send(()).unwrap();
-                    let bad: Box<_> = bad.await.map(|()| ()).unwrap_err();
+                    let bad: Box<_> = bad.await.unwrap_err();
                     (good.await.unwrap(), *bad.downcast_ref::<&str>().unwrap(), is_cancelled(&parked.await))
                 });
                 assert_eq!(block_on(all).unwrap(), (7, "bad", true));

@@ -52,17 +52,21 @@ fn registry() -> &'static Registry {
 
 /// What there is of workers and coroutines stayed with the parent. For the only thread of a child, first thing.
 pub(crate) fn disown() {
-    // ORDERING: Relaxed, all four: there is no other thread.
-    FIRST_WORKER.store(NEXT_WORKER.load(std::sync::atomic::Ordering::Relaxed), std::sync::atomic::Ordering::Relaxed);
+    // ORDERING: Relaxed; there is no other thread.
+    let first_worker = NEXT_WORKER.load(Ordering::Relaxed);
+    // ORDERING: as above; read by `is_inherited`.
+    FIRST_WORKER.store(first_worker, Ordering::Relaxed);
     // ORDERING: as above.
-    FIRST_ID.store(NEXT_ID.load(std::sync::atomic::Ordering::Relaxed), std::sync::atomic::Ordering::Relaxed);
+    let first_id = NEXT_ID.load(Ordering::Relaxed);
+    // ORDERING: as above; read by `is_inherited`.
+    FIRST_ID.store(first_id, Ordering::Relaxed);
 }
 
 /// Whether a coroutine of this identity stayed with a process that this one descends from.
 #[inline]
 pub(crate) fn is_inherited(id: u64) -> bool {
     // ORDERING: Relaxed; it changes while a process has one thread only.
-    id < FIRST_ID.load(std::sync::atomic::Ordering::Relaxed)
+    id < FIRST_ID.load(Ordering::Relaxed)
 }
 
 /// What one thread tells a worker.
@@ -102,7 +106,7 @@ impl WorkerId {
     #[inline]
     pub(crate) fn is_inherited(self) -> bool {
         // ORDERING: Relaxed; it changes while a process has one thread only.
-        self.number() < FIRST_WORKER.load(std::sync::atomic::Ordering::Relaxed)
+        self.number() < FIRST_WORKER.load(Ordering::Relaxed)
     }
 
     pub(crate) fn from_number(number: u32) -> Option<WorkerId> {

@@ -1,0 +1,48 @@
+//! What each call gives, one after another.
+
+use super::as_parties::{End, detach, finish, leave, poll, withdraw};
+use super::*;
+use std::sync::Arc;
+
+#[test]
+fn whoever_comes_second_has_the_result() {
+    let finished_first = JoinWord::<u64, u64>::new();
+    assert!(matches!(finish(&finished_first), End::Held));
+    assert!(finished_first.is_done() && detach(&finished_first));
+    assert!(!leave(&finished_first, 1));
+    let detached_first = JoinWord::<u64, u64>::new();
+    assert!(!detach(&detached_first));
+    assert!(matches!(finish(&detached_first), End::Detached));
+}
+
+#[test]
+fn the_last_waiter_is_woken_and_none_is_leaked() {
+    let (first, second) = (Arc::new(1), Arc::new(2));
+    let word = JoinWord::<_, ()>::new();
+    assert!(leave(&word, Arc::clone(&first)));
+    assert!(leave(&word, Arc::clone(&second)));
+    assert_eq!(Arc::strong_count(&first), 1);
+    assert!(matches!(finish(&word), End::Awaited(waiter) if *waiter == 2));
+    assert!(matches!(withdraw(&word), Withdrawn::Done));
+    for as_task in [false, true] {
+        let abandoned = JoinWord::new();
+        let left = if as_task { poll(&abandoned, Arc::clone(&second)) } else { leave(&abandoned, Arc::clone(&second)) };
+        assert!(left && Arc::strong_count(&second) == 2);
+        drop(abandoned);
+    }
+    assert_eq!(Arc::strong_count(&second), 1);
+}
+
+#[test]
+fn what_was_left_can_be_taken_back() {
+    let word = JoinWord::<u64, &str>::new();
+    assert!(matches!(withdraw(&word), Withdrawn::Nothing));
+    assert!(leave(&word, 1));
+    assert!(matches!(withdraw(&word), Withdrawn::Waiter(1)));
+    assert!(poll(&word, "task") && poll(&word, "another"));
+    assert!(matches!(withdraw(&word), Withdrawn::Task("another")));
+    assert!(poll(&word, "last"));
+    assert!(matches!(finish(&word), End::Polled("last")));
+    assert!(matches!(withdraw(&word), Withdrawn::Done));
+    assert!(!poll(&word, "late") && !leave(&word, 2));
+}
