@@ -17,6 +17,12 @@ fn send(signal: i32) {
     assert_eq!(unsafe { libc::kill(libc::getpid(), signal) }, 0);
 }
 
+/// Sends a signal to this thread, which has handled it on return.
+fn raise(signal: i32) {
+    // SAFETY: takes no pointer.
+    assert_eq!(unsafe { libc::raise(signal) }, 0);
+}
+
 /// Whether `f` holds in a child of fork(2), which ends without doing anything else.
 fn holds_in_fork(f: impl FnOnce() -> bool) -> bool {
     // SAFETY: what the child does needs nothing of other threads but the allocator, to which libc sees.
@@ -137,7 +143,7 @@ fn none_is_lost_between_two_waits_and_many_are_one() {
         };
         count(&signals);
         run(|| count(&signals));
-        (0..100).for_each(|_| send(signal::SIGUSR1));
+        (0..100).for_each(|_| raise(signal::SIGUSR1));
         assert_eq!((signals.wait().unwrap(), signals.try_wait().unwrap()), (signal::SIGUSR1, None));
     });
     ended.succeeded();
@@ -191,9 +197,9 @@ fn listeners_that_come_and_go_cost_nothing_that_stays() {
             run(|| {
                 let signals = Signals::new(&[signal::SIGUSR1]).unwrap();
                 assert!(signals.wait_timeout(Duration::from_micros(1)).is_err());
-                send(signal::SIGUSR1);
+                raise(signal::SIGUSR1);
                 assert_eq!(signals.wait().unwrap(), signal::SIGUSR1);
-                send(signal::SIGUSR1);
+                raise(signal::SIGUSR1);
             });
             if round == 10 {
                 before = descriptors();
@@ -201,7 +207,7 @@ fn listeners_that_come_and_go_cost_nothing_that_stays() {
         }
         assert_eq!(descriptors(), before);
         // Nobody listens, and the process goes on.
-        (0..100).for_each(|_| send(signal::SIGUSR1));
+        (0..100).for_each(|_| raise(signal::SIGUSR1));
     });
     ended.succeeded();
 }
@@ -222,8 +228,7 @@ fn the_handler_calls_the_one_before_and_keeps_errno() {
         let signals: Vec<_> = (0..3).map(|_| Signals::new(&[signal::SIGUSR1]).unwrap()).collect();
         // SAFETY: always there, of this thread.
         unsafe { *libc::__errno_location() = libc::ENOTTY };
-        // SAFETY: takes no pointer. On this thread, before it returns.
-        unsafe { libc::raise(signal::SIGUSR1) };
+        raise(signal::SIGUSR1);
         assert_eq!(std::io::Error::last_os_error().raw_os_error(), Some(libc::ENOTTY));
         assert_eq!(CHAINED.load(SeqCst), 1);
         signals.iter().for_each(|signals| assert_eq!(signals.try_wait().unwrap(), Some(signal::SIGUSR1)));
