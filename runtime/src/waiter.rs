@@ -217,10 +217,11 @@ impl Waiter {
     /// Ends another wait of the same party: the one of this [`Wait::number`], if it is the present one.
     #[inline]
     pub(crate) fn wake_number(&self, number: u32) {
-        match &self.0 {
-            Party::Coroutine { slot, .. } => wake_coroutine(*slot, Ticket(number)),
-            Party::Thread { thread, .. } => thread.wake(Ticket(number)),
-        }
+        let other = match &self.0 {
+            Party::Coroutine { slot, .. } => Party::Coroutine { slot: *slot, ticket: Ticket(number) },
+            Party::Thread { thread, .. } => return thread.wake(Ticket(number)),
+        };
+        Waiter(other).wake();
     }
 }
 

@@ -99,7 +99,7 @@ pub(super) fn enqueue(key: usize, mark: Mark, end: End, validate: impl FnOnce() 
 /// As [`enqueue`], for one that never comes.
 #[cfg(all(test, dormouse_loom))]
 pub(super) fn enqueue_absent(key: usize, mark: Mark, validate: impl FnOnce() -> bool) {
-    let mut queues = LOT.bucket(key).lock();
+    let mut queues = lot().bucket(key).lock();
     if validate() {
         queues.push(key, mark, End::Back, Waiter::absent());
     }
@@ -238,7 +238,7 @@ impl Line {
 /// Removes the place of one who was chosen and never comes.
 #[cold]
 fn clear(key: usize, place: usize) {
-    let mut queues = LOT.bucket(key).lock();
+    let mut queues = lot().bucket(key).lock();
     let chosen = queues.remove(place);
     drop(queues);
     debug_assert!(chosen.is_err(), "it was chosen");
