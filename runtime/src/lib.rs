@@ -13,8 +13,10 @@
 //! | `stack/` | slabs of guarded stacks, pools, trim |
 //! | `coroutine` | the corosensei seam |
 //! | `timer`, `readiness`, `pace` | pure: wheel, latch and waiter queues, when to look at the poller |
-//! | `lock`, `mail`, `inbox` | what threads share, and the sleep handshake |
-//! | `remote`, `spawn_queue`, `source` | a worker and a coroutine as others see them; the unstarted; registrations |
+//! | `lock`, `mail`, `inbox`, `idle` | what threads share, and the sleep handshakes |
+//! | `placement` | pure: where a coroutine is born, and what a thief may take |
+//! | `spawn_queue`, `remote`, `source` | the unstarted; a worker and a coroutine as others see them; registrations |
+//! | `fleet` | all workers of a runtime |
 //! | `poller` | epoll in, (source, readiness) out |
 //! | `slot`, `slots` | a coroutine's state and its table of transitions; all of a worker's |
 //! | `trim`, `overflow` | parked stacks given back; overflows named |
@@ -39,6 +41,8 @@ mod builder;
 mod cancel;
 mod coroutine;
 mod current;
+mod fleet;
+mod idle;
 mod inbox;
 mod join_word;
 mod locals;
@@ -49,6 +53,7 @@ mod os_thread;
 mod overflow;
 mod pace;
 mod park;
+mod placement;
 mod poller;
 mod prefetch;
 mod readiness;
