@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn the_lighter_of_two_sleepers_is_called_however_many_workers_there_are() {
         let idle = Idle::new(200);
-        [3, 64, 199].map(|worker| idle.lie_down(worker));
+        [3, 64, 199].into_iter().for_each(|worker| idle.lie_down(worker));
         assert_eq!(idle.call(usize::max, || true), Some(64));
         idle.leave();
         assert_eq!(idle.call(usize::max, || true), Some(199));

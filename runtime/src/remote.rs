@@ -153,13 +153,7 @@ impl Remote {
         let epoll = Epoll::new()?;
         let eventfd = EventFd::new()?;
         epoll.add(eventfd.as_fd().as_raw_fd(), epoll::IN | epoll::ET, NOTIFY_TOKEN)?;
-        let remote = Arc::new(Remote {
-            id,
-            inbox: Inbox::new(),
-            unstarted: SharedQueue::new(),
-            epoll,
-            eventfd,
-        });
+        let remote = Arc::new(Remote { id, inbox: Inbox::new(), unstarted: SharedQueue::new(), epoll, eventfd });
         REGISTRY.lock().insert(remote.id, Arc::downgrade(&remote));
         Ok(remote)
     }

@@ -86,18 +86,21 @@ impl<T> SharedQueue<T> {
     }
 
     /// Owner only, at the end of a turn: tells how many live or wait here that the two queues do not count.
-    pub(crate) fn publish(&self, live: usize) {
-        // ORDERING: Relaxed, for these and the loads below; the owner alone writes, the others guess.
-        self.live.store(live as u32, Ordering::Relaxed);
+    pub(crate) fn publish(&self, live: u32) {
+        // ORDERING: Relaxed; the owner alone writes, for `load` to guess by.
+        self.live.store(live, Ordering::Relaxed);
         if self.is_empty() {
+            // ORDERING: Relaxed; as above, for `clearings`.
             self.clearings.store(self.clearings().wrapping_add(1), Ordering::Relaxed);
         }
     }
 
     /// Owner only: one that others saw waiting is about to live.
     fn count_popped(&self) {
+        // ORDERING: Relaxed; written by the owner alone, which this is.
+        let live = self.live.load(Ordering::Relaxed);
         // ORDERING: Relaxed; as in `publish`.
-        self.live.store(self.live.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        self.live.store(live + 1, Ordering::Relaxed);
     }
 }
 
@@ -196,3 +199,6 @@ impl<T> SpawnQueue<T> {
         self.local.borrow().len()
     }
 }
+
+#[cfg(all(test, not(dormouse_loom)))]
+mod model_tests;

@@ -307,7 +307,10 @@ impl Worker {
     }
 
     fn has_work(&self) -> bool {
-        !self.ready.is_empty() || !self.spawns.is_empty() || self.remote.has_messages() || self.remote.unstarted.has_injected()
+        !self.ready.is_empty()
+            || !self.spawns.is_empty()
+            || self.remote.has_messages()
+            || self.remote.unstarted.has_injected()
     }
 
     /// Looks at timers and poller; sleeps if there is nothing to run.

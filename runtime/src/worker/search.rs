@@ -85,7 +85,7 @@ impl Worker {
 
     pub(super) fn publish_load(&self) {
         if self.fleet.workers.len() > 1 {
-            self.remote.unstarted.publish(self.live());
+            self.remote.unstarted.publish(self.live() as u32);
         }
     }
 
@@ -126,7 +126,11 @@ impl Worker {
             false => Ok(()),
         };
         let searches = idle.get_up(own) || spots && idle.try_search();
-        looked.inspect_err(|_| if searches { idle.leave() })?;
+        looked.inspect_err(|_| {
+            if searches {
+                idle.leave()
+            }
+        })?;
         Ok(searches || self.is_impatient() && idle.try_search())
     }
 
