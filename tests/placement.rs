@@ -46,6 +46,13 @@ fn on_fleets(f: fn(usize)) {
     }
 }
 
+/// As whoever accepts does, which otherwise would be in a long run.
+fn yield_at_times(nth: usize) {
+    if nth.is_multiple_of(64) {
+        thread::yield_now();
+    }
+}
+
 /// Like a connection: it parks at once and for good.
 fn park_one(births: &Arc<Births>) {
     let births = Arc::clone(births);
@@ -61,10 +68,7 @@ fn ten_thousand_spawned_in_a_burst_are_even() {
         let births = Arc::default();
         for nth in 1..=10_000 {
             park_one(&births);
-            // As one who accepts does.
-            if nth % 64 == 0 {
-                thread::yield_now();
-            }
+            yield_at_times(nth);
         }
         births.await_all(10_000);
         births.assert_even(workers);
@@ -112,7 +116,10 @@ fn those_of_a_spawner_that_takes_its_time_are_even() {
 fn those_that_come_make_up_for_those_that_ended() {
     on_fleets(|workers| {
         let births = Arc::new(Births::default());
-        (0..2_000).for_each(|_| park_one(&births));
+        for nth in 0..2_000 {
+            park_one(&births);
+            yield_at_times(nth);
+        }
         births.await_all(2_000);
         // All of one worker but the spawner's own, and half of the others.
         let own = thread_number();
@@ -126,11 +133,9 @@ fn those_that_come_make_up_for_those_that_ended() {
                 parked.drain(left..).for_each(|coroutine| coroutine.unpark());
             }
         }
-        for come in 0..4_000 {
+        for nth in 0..4_000 {
             park_one(&births);
-            if come % 16 == 0 {
-                thread::yield_now();
-            }
+            yield_at_times(nth);
         }
         births.await_all(6_000);
         assert!(ended > 500);

@@ -18,8 +18,9 @@ use std::time::Duration;
 /// its join take, less than a sleep and a wake.
 const GLANCE: u64 = 5_000;
 
-/// Nanoseconds after which a worker that has not come to the end of its spawn queue needs help, however light it is.
-const PATIENCE: u64 = 500_000;
+/// Nanoseconds after which a worker that has not come to the end of its spawn queue is in a long run, and helped even by one
+/// that becomes the heavier for it. Longer than the kernel mostly lets a thread wait for a processor.
+const PATIENCE: u64 = 10_000_000;
 
 /// Hints to the processor between two rounds of a search.
 const PAUSE: u32 = 16;
