@@ -58,7 +58,8 @@ impl Side {
     }
 
     fn publish(&self) {
-        self.shared.publish((self.live + self.queue.local_len()) as u32);
+        let live = self.live + self.queue.local_len();
+        self.shared.publish(live as u32, self.queue.shared_len(&self.shared) == 0);
     }
 }
 

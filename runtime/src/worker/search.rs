@@ -86,7 +86,8 @@ impl Worker {
 
     pub(super) fn publish_load(&self) {
         if self.fleet.workers.len() > 1 {
-            self.remote.unstarted.publish(self.live() as u32);
+            let is_clear = self.spawns.shared_len(&self.remote.unstarted) == 0;
+            self.remote.unstarted.publish(self.live() as u32, is_clear);
         }
     }
 
