@@ -55,27 +55,30 @@ fn children_of_a_coroutine_that_computes_run_elsewhere() {
     }
 }
 
-/// A worker that is not to become heavier takes nevertheless what the other one does not get to.
+/// A worker that is not to become heavier takes nevertheless what the other one does not get to, even if it never rests for as
+/// long as its patience lasts.
 #[test]
 fn a_heavy_worker_helps_a_light_one_that_computes() {
     on_workers(2, || {
-        let (own, parked) = (thread_number(), Arc::new(Mutex::new(Vec::new())));
-        let born = Arc::new(AtomicUsize::new(0));
+        let (own, born) = (thread_number(), Arc::new(Mutex::new(Vec::new())));
         for _ in 0..400 {
-            let (parked, born) = (Arc::clone(&parked), Arc::clone(&born));
+            let born = Arc::clone(&born);
             spawn(move || {
-                parked.lock().unwrap().push((thread_number(), thread::current()));
-                born.fetch_add(1, SeqCst);
+                born.lock().unwrap().push((thread_number(), thread::current()));
                 thread::park();
+                while thread_number() != own {
+                    thread::sleep(Duration::from_millis(1));
+                }
             });
         }
-        eventually(10, "all are parked", || born.load(SeqCst) == 400);
-        let parked = std::mem::take(&mut *parked.lock().unwrap());
-        let here: Vec<_> = parked.into_iter().filter(|(worker, _)| *worker == own).collect();
+        eventually(10, "all are parked", || born.lock().unwrap().len() == 400);
+        let born = std::mem::take(&mut *born.lock().unwrap());
+        let (here, there): (Vec<_>, Vec<_>) = born.into_iter().partition(|(worker, _)| *worker == own);
         assert!(here.len() > 100);
         here.into_iter().for_each(|(_, coroutine)| coroutine.unpark());
         thread::yield_now();
-        for count in [1, 5] {
+        for (count, restless) in [(1, 0), (5, 0), (1, 3), (5, 3)] {
+            there[..restless].iter().for_each(|(_, coroutine)| coroutine.unpark());
             let done = Arc::default();
             spawn_elsewhere(count, &done);
             compute_until("the other worker helped", || done.load(SeqCst) == count);

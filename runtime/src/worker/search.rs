@@ -51,9 +51,15 @@ struct Watch {
     clearings: u32,
     /// When patience ends.
     until: u64,
+    /// Whether somebody else was told, since this worker has found something to do.
+    told: bool,
 }
 
 impl Watch {
+    fn new(victim: usize, clearings: u32, until: u64) -> Watch {
+        Watch { victim, clearings, until, told: false }
+    }
+
     /// Whether it is this worker, and it has not started all there was since.
     fn is_on(&self, victim: usize, clearings: u32) -> bool {
         self.victim == victim && self.clearings == clearings
@@ -105,11 +111,18 @@ impl Worker {
             }
             // In vain: it lies down again at once, and then sees what was pushed meanwhile.
         }
-        was_relied_on |= self.search.watch.take().is_some();
-        if was_relied_on || self.has_to_spare() {
+        if was_relied_on || self.stops_watching() || self.has_to_spare() {
             self.fleet.call_again(self.search.own, self.has_to_spare());
         }
         Ok(())
+    }
+
+    /// Whether it keeps an eye on something that it now may not look at for long, and has told nobody yet. It remembers since when: its
+    /// next rest goes on from there.
+    fn stops_watching(&self) -> bool {
+        let watch = self.search.watch.get().filter(|watch| !watch.told);
+        self.search.watch.set(watch.map(|watch| Watch { told: true, ..watch }).or(self.search.watch.get()));
+        watch.is_some()
     }
 
     /// Lies down, and gets up for whatever reason; `true` if it is to search, and counted as a searcher.
@@ -118,7 +131,7 @@ impl Worker {
         let mut spots = false;
         idle.lie_down(own);
         let sleeps = self.remote.prepare_sleep(|| {
-            spots = !idle.is_called(own) && !self.fleet.is_stopping() && self.spots_work();
+            spots = self.spots_work();
             spots || idle.is_called(own) || self.is_to_stop()
         });
         let looked = match sleeps {
@@ -128,11 +141,7 @@ impl Worker {
             false => Ok(()),
         };
         let searches = idle.get_up(own) || spots && idle.try_search();
-        looked.inspect_err(|_| {
-            if searches {
-                idle.leave()
-            }
-        })?;
+        looked?;
         Ok(searches || self.is_impatient() && idle.try_search())
     }
 
@@ -182,6 +191,9 @@ impl Worker {
     /// Whether there is something to take at once, and nobody who does; keeps an eye on what is to be taken later.
     fn spots_work(&self) -> bool {
         let before = self.search.watch.take();
+        if self.fleet.is_stopping() {
+            return false;
+        }
         let mut spots = false;
         for victim in self.others() {
             match self.share(victim, before) {
@@ -196,12 +208,13 @@ impl Worker {
     fn keep_watch(&self, victim: usize, before: Option<Watch>) {
         let clearings = self.clearings(victim);
         let kept = before.filter(|watch| watch.is_on(victim, clearings)).or(self.search.watch.get());
-        let watch = kept.unwrap_or_else(|| Watch { victim, clearings, until: self.clock.now() + PATIENCE });
+        let watch = kept.unwrap_or_else(|| Watch::new(victim, clearings, self.clock.now() + PATIENCE));
         self.search.watch.set(Some(watch));
     }
 
     /// Takes from others what may be taken; whether there is something to run here now.
     fn search(&self) -> bool {
+        self.search.turn.set(self.search.turn.get().wrapping_add(1));
         let mut glance = None;
         loop {
             if self.has_work() || self.fleet.is_stopping() {
@@ -211,7 +224,7 @@ impl Worker {
                 return self.has_work();
             };
             let clearings = self.clearings(victim);
-            let watch = *glance.get_or_insert_with(|| Watch { victim, clearings, until: self.clock.now() + GLANCE });
+            let watch = *glance.get_or_insert_with(|| Watch::new(victim, clearings, self.clock.now() + GLANCE));
             if !watch.is_on(victim, clearings) {
                 // Its owner is quick.
                 return false;
