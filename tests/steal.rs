@@ -77,9 +77,11 @@ fn a_heavy_worker_helps_a_light_one_that_computes() {
         assert!(here.len() > 100);
         here.into_iter().for_each(|(_, coroutine)| coroutine.unpark());
         thread::yield_now();
-        for (count, restless) in [(1, 0), (5, 0), (1, 3), (5, 3)] {
-            there[..restless].iter().for_each(|(_, coroutine)| coroutine.unpark());
-            let done = Arc::default();
+        for round in 0..40 {
+            if round == 2 {
+                there[..3].iter().for_each(|(_, coroutine)| coroutine.unpark());
+            }
+            let (count, done) = (1 + 4 * (round % 2), Arc::default());
             spawn_elsewhere(count, &done);
             compute_until("the other worker helped", || done.load(SeqCst) == count);
         }
