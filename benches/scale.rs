@@ -1,17 +1,17 @@
 //! What do two workers give, and what does it cost to reach the other one?
 //!
-//! * *fan-out*: 4,000 coroutines that compute for about 50 us each, spawned by one; one worker against two. The goal is a ratio
-//!   of 1.85.
-//! * *skynet*: each of a tree spawns ten down to 1,000,000 leaves, and joins them; two workers each. may maps a stack for each
-//!   when it is spawned, and reaches `vm.max_map_count`, so it takes part with 10,000 leaves only. rayon's jobs cannot block, it
-//!   is there for scale.
-//! * *remote unpark*: from the call until the other party runs, which parked on another worker 200 us before; its worker
-//!   sleeps by then. tokio's task is notified by a plain thread, since a worker would run it itself.
+//! * *fan-out*: 4,000 coroutines that compute for about 50 us each, spawned by one; one worker against two. The goal
+//!   is a ratio of 1.85.
+//! * *skynet*: each of a tree spawns ten down to 1,000,000 leaves, and joins them; two workers each. may maps a stack
+//!   for each when it is spawned, and reaches `vm.max_map_count`, so it takes part with 10,000 leaves only. rayon's
+//!   jobs cannot block, it is there for scale.
+//! * *remote unpark*: from the call until the other party runs, which parked on another worker 200 us before; its
+//!   worker sleeps by then. tokio's task is notified by a plain thread, since a worker would run it itself.
 //! * *spawn from a plain thread*: one spawn and its join, of 1,000 together, on two idle workers.
 //!
-//! The runners of a question take turns, so that all see the same machine; the figures are the median and the best of the
-//! rounds, and the ratio of the first runner's median to this one's. Excluded: the start of the runtimes and a first round of
-//! each. It takes two idle cores, and says little on fewer.
+//! The runners of a question take turns, so that all see the same machine; the figures are the median and the best of
+//! the rounds, and the ratio of the first runner's median to this one's. Excluded: the start of the runtimes and a
+//! first round of each. It takes two idle cores, and says little on fewer.
 
 use std::hint::black_box;
 use std::pin::Pin;

@@ -55,8 +55,8 @@ fn children_of_a_coroutine_that_computes_run_elsewhere() {
     }
 }
 
-/// A worker that is not to become heavier takes nevertheless what the other one does not get to, even if it never rests for as
-/// long as its patience lasts.
+/// A worker that is not to become heavier takes nevertheless what the other one does not get to, even if it never
+/// rests for as long as its patience lasts.
 #[test]
 fn a_heavy_worker_helps_a_light_one_that_computes() {
     on_workers(2, || {

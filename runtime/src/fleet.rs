@@ -1,7 +1,7 @@
 //! The workers of one runtime, seen from outside.
 //!
-//! Owns who they are, whether they are to end, and who is given or called for what was spawned: `placement` and `idle` applied
-//! to the workers there are.
+//! Owns who they are, whether they are to end, and who is given or called for what was spawned: `placement` and `idle`
+//! applied to the workers there are.
 
 use crate::atomic::{AtomicU32, Ordering};
 use crate::idle::Idle;
@@ -66,7 +66,8 @@ impl Fleet {
         self.give(self.lighter(first, second), record);
     }
 
-    /// The worker that should start what a coroutine of worker `own` spawns, where `own_load` live or wait; `None` for `own`.
+    /// The worker that should start what a coroutine of worker `own` spawns, where `own_load` live or wait; `None` for
+    /// `own`.
     pub(crate) fn place(&self, turn: u32, own: usize, own_load: u32) -> Option<usize> {
         if placement::stays(own_load, 0) {
             return None;
@@ -91,8 +92,8 @@ impl Fleet {
         }
     }
 
-    /// As `call`, by worker `own`, which searched or kept an eye on what waits and does no longer. Whether something waits for
-    /// others in its own queue, it says itself.
+    /// As `call`, by worker `own`, which searched or kept an eye on what waits and does no longer. Whether something
+    /// waits for others in its own queue, it says itself.
     pub(crate) fn call_again(&self, own: usize, spares: bool) {
         let lighter = |first, second| self.lighter(first, second);
         if let Some(called) = self.idle.call_again(lighter, || spares || self.has_unstarted(Some(own))) {

@@ -1,8 +1,8 @@
-//! Which workers sleep and how many search for work of others: so that a push that leaves work over wakes one sleeper, and
-//! no push goes unseen.
+//! Which workers sleep and how many search for work of others: so that a push that leaves work over wakes one sleeper,
+//! and no push goes unseen.
 //!
-//! Owns a set of bits, one for each sleeping worker, and the number of searchers. Does not know where work waits, how it is
-//! taken, nor how a sleeper is interrupted.
+//! Owns a set of bits, one for each sleeping worker, and the number of searchers. Does not know where work waits, how
+//! it is taken, nor how a sleeper is interrupted.
 //!
 //! ```text
 //!              lie_down                    call (by whoever pushed)
@@ -12,16 +12,16 @@
 //!    +-----------------------------------------------------------------get_up, leave
 //! ```
 //!
-//! A push calls nobody while somebody searches: the searcher will find it, or whoever it calls when it leaves. So a burst wakes
-//! one worker; that one, when it has found something and there is more, wakes the next. That is Go's protocol (`proc.go`,
-//! "Worker thread parking/unparking").
+//! A push calls nobody while somebody searches: the searcher will find it, or whoever it calls when it leaves. So a
+//! burst wakes one worker; that one, when it has found something and there is more, wakes the next. That is Go's
+//! protocol (`proc.go`, "Worker thread parking/unparking").
 //!
 //! Invariant 1: whoever takes a worker's bit out of the set decides: the worker itself, which is then up as if
 //! nothing had happened, or a caller, and then it is a searcher, counted by the caller.
-//! Invariant 2: after a push and a call, some worker that is not asleep will look at what was pushed, or nobody sleeps. A
-//! pusher pushes, passes a SeqCst fence and looks for searchers and sleepers; who lies down sets its bit, passes a fence
-//! (that of `Inbox::prepare_sleep`) and looks for work; who stops searching says so, passes a fence and looks
-//! for work (`call_again`) or lies down. Of any two of them, one sees the other.
+//! Invariant 2: after a push and a call, some worker that is not asleep will look at what was pushed, or nobody
+//! sleeps. A pusher pushes, passes a SeqCst fence and looks for searchers and sleepers; who lies down sets its bit,
+//! passes a fence (that of `Inbox::prepare_sleep`) and looks for work; who stops searching says so, passes a fence and
+//! looks for work (`call_again`) or lies down. Of any two of them, one sees the other.
 
 use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 

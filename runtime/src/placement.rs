@@ -1,17 +1,17 @@
 //! Where a coroutine is born, and how many of the unstarted an idle worker may take from another. Pure: loads are
 //! arguments.
 //!
-//! A *load* is what lives or waits to start on a worker. A started coroutine never moves, so placement is the one chance to keep
-//! workers even, and both decisions here keep to it: a spawn stays at home unless another worker has clearly less, and
-//! an idle worker does not take what would only make it the heavier of the two, as it would from whoever accepts
-//! connections in a loop. Unless the other cannot get at it: work that waits for long beside an idle worker is taken
-//! whatever the loads.
+//! A *load* is what lives or waits to start on a worker. A started coroutine never moves, so placement is the one
+//! chance to keep workers even, and both decisions here keep to it: a spawn stays at home unless another worker has
+//! clearly less, and an idle worker does not take what would only make it the heavier of the two, as it would from
+//! whoever accepts connections in a loop. Unless the other cannot get at it: work that waits for long beside an idle
+//! worker is taken whatever the loads.
 //!
 //! Invariant 1: among workers that only spawn what stays, and take from each other, two loads come to differ by little
 //! more than [`SLACK`].
 
-/// By how much a load may exceed another one before it counts as more. A spawn that stays is cheaper than one that is given
-/// away, and what it shares with its spawner is in the cache.
+/// By how much a load may exceed another one before it counts as more. A spawn that stays is cheaper than one that is
+/// given away, and what it shares with its spawner is in the cache.
 const SLACK: u32 = 8;
 
 /// What an idle worker may take of another worker's unstarted coroutines.
@@ -27,8 +27,8 @@ pub(crate) enum Share {
     Now(u32),
 }
 
-/// The two workers that a spawner on `own` compares itself with (the same one twice, if there is but one), or a spawner that
-/// is on none of them (`None`) places by; from turn to turn, every one has its turn.
+/// The two workers that a spawner on `own` compares itself with (the same one twice, if there is but one), or a
+/// spawner that is on none of them (`None`) places by; from turn to turn, every one has its turn.
 pub(crate) fn sample(turn: u32, workers: usize, own: Option<usize>) -> (usize, usize) {
     let (turn, others) = (turn as usize, workers - usize::from(own.is_some()));
     let nth = |n: usize| match own {
@@ -38,7 +38,8 @@ pub(crate) fn sample(turn: u32, workers: usize, own: Option<usize>) -> (usize, u
     (nth(turn), nth(turn + 1))
 }
 
-/// Whether what is spawned on a worker with a load of `own` stays there, where the least loaded of the others has `least`.
+/// Whether what is spawned on a worker with a load of `own` stays there, where the least loaded of the others has
+/// `least`.
 #[inline]
 pub(crate) fn stays(own: u32, least: u32) -> bool {
     own <= least.saturating_add(SLACK)

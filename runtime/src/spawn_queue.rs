@@ -1,7 +1,7 @@
 //! The unstarted coroutines of one worker: its own queues, and what others reach of them.
 //!
-//! Owns the queues, their order, and what the worker says of its load. Does not know what a coroutine is, where one is placed
-//! or who may take how many.
+//! Owns the queues, their order, and what the worker says of its load. Does not know what a coroutine is, where one is
+//! placed or who may take how many.
 //!
 //! ```text
 //!   spawned here ----------> deque -----+--> started here
@@ -11,9 +11,9 @@
 //!
 //! Invariant 1: what was pushed is in exactly one queue until a worker pops it; whoever pops it starts it.
 //! Invariant 2: what is in the local queue is never seen by another worker.
-//! Invariant 3: a load counts what waits where it waits, whoever put it there or took it, and what lives as the owner said last: at
-//! the end of its turn, and more by one for each that it popped of the shared since. So a load is right while its worker
-//! sleeps, and too high at most, by what ended in this turn, while it runs.
+//! Invariant 3: a load counts what waits where it waits, whoever put it there or took it, and what lives as the owner
+//! said last: at the end of its turn, and more by one for each that it popped of the shared since. So a load is right
+//! while its worker sleeps, and too high at most, by what ended in this turn, while it runs.
 
 use crate::atomic::{AtomicU32, Ordering};
 use crate::lock::Lock;
@@ -88,8 +88,8 @@ impl<T> SharedQueue<T> {
         self.clearings.load(Ordering::Relaxed)
     }
 
-    /// Owner only, at the end of a turn: tells how many live or wait here that the two queues do not count, and whether nothing
-    /// is left in those.
+    /// Owner only, at the end of a turn: tells how many live or wait here that the two queues do not count, and
+    /// whether nothing is left in those.
     pub(crate) fn publish(&self, live: u32, is_clear: bool) {
         // ORDERING: Relaxed; the owner alone writes, for `load` to guess by.
         self.live.store(live, Ordering::Relaxed);
@@ -146,9 +146,9 @@ impl<T> SpawnQueue<T> {
 
     /// The next to start: local ones, then the latest of this worker's, then what others gave it.
     ///
-    /// The latest, also of many local ones, so that a coroutine that spawns many which spawn many has few of them waiting, or
-    /// parked for their children, at a time: depth first. With a million leaves that is the difference between 30 MiB
-    /// and 500, and half of the time. Thieves take the oldest, which have the most before them.
+    /// The latest, also of many local ones, so that a coroutine that spawns many which spawn many has few of them
+    /// waiting, or parked for their children, at a time: depth first. With a million leaves that is the difference
+    /// between 30 MiB and 500, and half of the time. Thieves take the oldest, which have the most before them.
     #[inline]
     pub(crate) fn pop(&self, shared: &SharedQueue<T>) -> Option<T> {
         self.pop_local().or_else(|| self.pop_shared(shared))
@@ -167,8 +167,8 @@ impl<T> SpawnQueue<T> {
         popped.inspect(|_| shared.count_popped())
     }
 
-    /// The first to start in a turn: each time from the next of the three queues, if it has one, and the oldest of it, so that
-    /// coroutines which spawn others without end keep none of them waiting for ever.
+    /// The first to start in a turn: each time from the next of the three queues, if it has one, and the oldest of it,
+    /// so that coroutines which spawn others without end keep none of them waiting for ever.
     #[inline]
     pub(crate) fn pop_fairly(&self, shared: &SharedQueue<T>) -> Option<T> {
         let turn = self.turn.get();

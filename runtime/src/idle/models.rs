@@ -1,5 +1,5 @@
-//! Models of workers that rest as the real ones do (`worker/search.rs`), on real inboxes, beside a queue that is no more
-//! than a count: what it orders by itself is less than what a real one does.
+//! Models of workers that rest as the real ones do (`worker/search.rs`), on real inboxes, beside a queue that is no
+//! more than a count: what it orders by itself is less than what a real one does.
 
 use super::Idle;
 use crate::atomic::{AtomicU32, Ordering};
@@ -85,8 +85,8 @@ impl Model {
     }
 }
 
-/// As many are pushed as there are workers, each of which takes one: loom reports a worker that sleeps for ever beside one
-/// that is left.
+/// As many are pushed as there are workers, each of which takes one: loom reports a worker that sleeps for ever beside
+/// one that is left.
 fn nobody_sleeps_beside_a_push(workers: usize, pushers: usize) {
     loom::model(move || {
         let model = Model::new(workers);
@@ -138,8 +138,8 @@ fn a_push_beside_a_search_is_not_slept_through() {
     });
 }
 
-/// A sleeper that gets up by itself, just as it is called, and lies down again: what was pushed meanwhile by one who saw that somebody
-/// is called already is not lost with the call.
+/// A sleeper that gets up by itself, just as it is called, and lies down again: what was pushed meanwhile by one who
+/// saw that somebody is called already is not lost with the call.
 #[test]
 fn a_call_that_reaches_nobody_leaves_nothing_behind() {
     loom::model(|| {

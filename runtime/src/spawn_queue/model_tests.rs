@@ -96,11 +96,10 @@ proptest! {
                     prop_assert_eq!(count > 0, stole);
                     prop_assert!(count <= limit.max(1) && count <= theirs.div_ceil(2), "{count} of {theirs}");
                     prop_assert_eq!(other.shared.len(), theirs - count);
-                    let drained: Vec<_> = std::iter::from_fn(|| side.queue.deque.pop()).collect();
-                    drained.iter().rev().for_each(|id| side.queue.deque.push(*id));
-                    other.anybodys.retain(|id| !drained.contains(id));
-                    drained.into_iter().filter(|id| !side.anybodys.contains(id)).collect::<Vec<_>>()
-                        .into_iter().for_each(|id| side.anybodys.push(id));
+                    let all: Vec<_> = std::iter::from_fn(|| side.queue.deque.pop()).collect();
+                    all.iter().rev().for_each(|id| side.queue.deque.push(*id));
+                    let stolen = other.anybodys.extract_if(.., |id| all.contains(id));
+                    side.anybodys.extend(stolen);
                 }
                 Action::End => side.live = side.live.saturating_sub(1),
                 Action::Publish => {
@@ -112,7 +111,8 @@ proptest! {
             }
             prop_assert_eq!(side.shared.len() as usize, side.anybodys.len());
             prop_assert_eq!(side.queue.local_len(), side.own.len());
-            prop_assert_eq!(side.queue.is_empty() && !side.shared.has_injected(), side.anybodys.is_empty() && side.own.is_empty());
+            let is_empty = side.queue.is_empty() && !side.shared.has_injected();
+            prop_assert_eq!(is_empty, side.anybodys.is_empty() && side.own.is_empty());
         }
     }
 

@@ -1,4 +1,5 @@
-//! Where what a worker spawns goes when there are others, and how a worker with nothing to run takes from them or sleeps.
+//! Where what a worker spawns goes when there are others, and how a worker with nothing to run takes from them or
+//! sleeps.
 //!
 //! Applies `placement` and the protocol of `idle` to the queues of the fleet.
 //!
@@ -14,12 +15,12 @@ use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
-/// Nanoseconds that the owner of a lone record has to start it, before the eyes of a searcher: more than a spawn and the way to
-/// its join take, less than a sleep and a wake.
+/// Nanoseconds that the owner of a lone record has to start it, before the eyes of a searcher: more than a spawn and
+/// the way to its join take, less than a sleep and a wake.
 const GLANCE: u64 = 5_000;
 
-/// Nanoseconds after which a worker that has not come to the end of its spawn queue is in a long run, and helped even by one
-/// that becomes the heavier for it. Longer than the kernel mostly lets a thread wait for a processor.
+/// Nanoseconds after which a worker that has not come to the end of its spawn queue is in a long run, and helped even
+/// by one that becomes the heavier for it. Longer than the kernel mostly lets a thread wait for a processor.
 const PATIENCE: u64 = 10_000_000;
 
 /// Hints to the processor between two rounds of a search.
@@ -117,8 +118,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Whether it keeps an eye on something that it now may not look at for long, and has told nobody yet. It remembers since when: its
-    /// next rest goes on from there.
+    /// Whether it keeps an eye on something that it now may not look at for long, and has told nobody yet. It
+    /// remembers since when: its next rest goes on from there.
     fn stops_watching(&self) -> bool {
         let watch = self.search.watch.get().filter(|watch| !watch.told);
         self.search.watch.set(watch.map(|watch| Watch { told: true, ..watch }).or(self.search.watch.get()));
