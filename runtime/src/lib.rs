@@ -14,8 +14,10 @@
 //! | `coroutine` | the corosensei seam |
 //! | `timer`, `readiness`, `pace` | pure: wheel, latch and waiter queues, when to look at the poller |
 //! | `fork` | what a child of fork(2) inherits and leaves alone |
-//! | `lock`, `mail`, `inbox` | what threads share, and the sleep handshake |
-//! | `remote`, `spawn_queue`, `source` | a worker and a coroutine as others see them; the unstarted; registrations |
+//! | `lock`, `mail`, `inbox`, `idle` | what threads share, and the sleep handshakes |
+//! | `placement` | pure: where a coroutine is born, and what a thief may take |
+//! | `spawn_queue`, `remote`, `source` | the unstarted; a worker and a coroutine as others see them; registrations |
+//! | `fleet` | all workers of a runtime |
 //! | `poller` | epoll in, (source, readiness) out |
 //! | `slot`, `slots` | a coroutine's state and its table of transitions; all of a worker's |
 //! | `trim`, `overflow` | parked stacks given back; overflows named |
@@ -43,7 +45,9 @@ mod builder;
 mod cancel;
 mod coroutine;
 mod current;
+mod fleet;
 mod fork;
+mod idle;
 mod inbox;
 mod join_word;
 mod locals;
@@ -54,6 +58,7 @@ mod os_thread;
 mod overflow;
 mod pace;
 mod park;
+mod placement;
 mod poller;
 mod prefetch;
 mod readiness;

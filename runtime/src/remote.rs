@@ -1,6 +1,6 @@
 //! What other threads may touch of a worker and of a coroutine.
 //!
-//! Owns [`Remote`], a worker's public half (inbox, injector, interruptible poller); `record.rs` owns what outlives a
+//! Owns [`Remote`], a worker's public half (inbox, unstarted, interruptible poller); `record.rs` owns what outlives a
 //! coroutine's slot and stack. Knows nothing of slots or stacks: a record only remembers where its coroutine lives.
 
 mod block;
@@ -9,15 +9,15 @@ mod record;
 pub(crate) use block::{Block, Blocks};
 pub(crate) use record::{Body, Leftover, Origin, Record, RecordRef, Start};
 
-use crate::atomic::{AtomicU32, Ordering};
+use crate::atomic::Ordering;
 use crate::fork::PerProcess;
 use crate::inbox::{Inbox, Pushed};
 use crate::lock::Lock;
 use crate::mail::Ticket;
 use crate::readiness::Interest;
+use crate::spawn_queue::SharedQueue;
 use crate::sys::epoll::{self, Epoll};
 use crate::sys::eventfd::EventFd;
-use crossbeam_deque::{Injector, Steal};
 use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZeroU32;
@@ -189,10 +189,8 @@ pub(crate) struct Remote {
     pub(crate) id: WorkerId,
     /// Messages, and the sleep handshake.
     inbox: Inbox<Message>,
-    /// Unstarted coroutines given by other threads.
-    injector: Injector<RecordRef>,
-    /// Coroutines live or waiting to start here, as last published by the owner: what placement compares.
-    load: AtomicU32,
+    /// Unstarted coroutines that others gave or may take.
+    pub(crate) unstarted: SharedQueue<RecordRef>,
     /// The poller's descriptor; any thread may remove a registration from it.
     pub(crate) epoll: Epoll,
     /// Interrupts the poller.
@@ -206,14 +204,7 @@ impl Remote {
         let epoll = Epoll::new()?;
         let eventfd = EventFd::new()?;
         epoll.add(eventfd.as_fd().as_raw_fd(), epoll::IN | epoll::ET, NOTIFY_TOKEN)?;
-        let remote = Arc::new(Remote {
-            id,
-            inbox: Inbox::new(),
-            injector: Injector::new(),
-            load: AtomicU32::new(0),
-            epoll,
-            eventfd,
-        });
+        let remote = Arc::new(Remote { id, inbox: Inbox::new(), unstarted: SharedQueue::new(), epoll, eventfd });
         registry().lock().insert(remote.id, Arc::downgrade(&remote));
         Ok(remote)
     }
@@ -239,17 +230,18 @@ impl Remote {
         }
     }
 
-    /// Gives the worker a coroutine to start; if the worker has ended, the coroutine is refused.
-    pub(crate) fn inject(&self, record: RecordRef) {
-        // ORDERING: Relaxed; a guess for placement, corrected by the owner. It spreads a burst that the owner has not seen.
-        self.load.fetch_add(1, Ordering::Relaxed);
-        self.injector.push(record);
-        if self.inbox.announce() {
+    /// Gives the worker a coroutine to start; if the worker has ended, the coroutine is refused. Whether it slept, and was
+    /// interrupted.
+    pub(crate) fn inject(&self, record: RecordRef) -> bool {
+        self.unstarted.inject(record);
+        let slept = self.inbox.announce();
+        if slept {
             self.interrupt();
         }
         if self.inbox.is_closed() {
             self.refuse_injected();
         }
+        slept
     }
 
     /// Owner only: no message comes from now on; gives those that are there.
@@ -263,38 +255,9 @@ impl Remote {
     }
 
     fn refuse_injected(&self) {
-        while let Some(record) = self.pop_injected() {
+        while let Some(record) = self.unstarted.pop_injected() {
             record.lose();
         }
-    }
-
-    /// The coroutine that was injected first.
-    pub(crate) fn pop_injected(&self) -> Option<RecordRef> {
-        loop {
-            match self.injector.steal() {
-                Steal::Success(record) => return Some(record),
-                Steal::Empty => return None,
-                Steal::Retry => {}
-            }
-        }
-    }
-
-    /// Whether something was injected that has not been popped.
-    pub(crate) fn has_injected(&self) -> bool {
-        !self.injector.is_empty()
-    }
-
-    /// Owner only: tells placement how many coroutines live or wait here, the injected ones not counted in `own`.
-    pub(crate) fn publish_load(&self, own: usize) {
-        let load = own + self.injector.len();
-        // ORDERING: Relaxed; a guess is enough to place by.
-        self.load.store(load as u32, Ordering::Relaxed);
-    }
-
-    /// Coroutines that live or wait here, about.
-    pub(crate) fn load(&self) -> u32 {
-        // ORDERING: Relaxed; as above.
-        self.load.load(Ordering::Relaxed)
     }
 
     /// Makes the worker look around, if it sleeps.
@@ -315,9 +278,9 @@ impl Remote {
         self.inbox.is_pending()
     }
 
-    /// Owner only: as [`Inbox::prepare_sleep`], with `elsewhere` beside the injector.
+    /// Owner only: as [`Inbox::prepare_sleep`], with `elsewhere` beside what was injected.
     pub(crate) fn prepare_sleep(&self, elsewhere: impl FnOnce() -> bool) -> bool {
-        self.inbox.prepare_sleep(|| !self.injector.is_empty() || elsewhere())
+        self.inbox.prepare_sleep(|| self.unstarted.has_injected() || elsewhere())
     }
 
     /// Owner only: it runs again.

@@ -9,10 +9,10 @@
 #![allow(unsafe_code)]
 
 use crate::current;
+use crate::fleet::Fleet;
 use crate::fork::{self, PerProcess};
 use crate::lock::Lock;
 use crate::remote::{Origin, RecordRef, Remote};
-use crate::spawn_queue::Fleet;
 use crate::spawned::{Output, Spawned};
 use crate::stack::{self, GuardKind, StackSettings};
 use crate::sys::fault::{self, AlternateStack};

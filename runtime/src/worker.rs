@@ -13,10 +13,12 @@
 mod events;
 mod lives;
 mod orphan;
+mod search;
 mod stop;
 mod storage;
 mod suspension;
 
+use crate::fleet::Fleet;
 use crate::locals::Locals;
 use crate::mail::Ticket;
 use crate::pace::Pace;
@@ -26,11 +28,12 @@ use crate::ready_queue::ReadyQueue;
 use crate::remote::{self, Blocks, Message, RecordRef, Remote, WorkerId};
 use crate::slot::{Event, Slot};
 use crate::slots::Slots;
-use crate::spawn_queue::{Fleet, SpawnQueue};
+use crate::spawn_queue::SpawnQueue;
 use crate::stack::{Stack, StackSettings, Stacks};
 use crate::sys::clock::Clock;
 use crate::timer::Wheel;
 use crate::trim::Trim;
+use search::Search;
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -95,7 +98,9 @@ pub(crate) struct Worker {
     /// Stacks, in use and free.
     stacks: RefCell<Stacks>,
     /// Unstarted coroutines.
-    spawns: SpawnQueue,
+    spawns: SpawnQueue<RecordRef>,
+    /// What is known of those of other workers.
+    search: Search,
     /// Unstarted coroutines for which there was no stack; one is tried again whenever a stack of its size comes back.
     starved: RefCell<VecDeque<RecordRef>>,
     /// A stack of the default size for dropping the closures of those that can have none; `None` while in use.
@@ -152,7 +157,8 @@ impl Worker {
             poller: RefCell::new(Poller::new(Arc::clone(&remote))?),
             timers: RefCell::new(Wheel::new(0)),
             stacks: RefCell::new(stacks),
-            spawns: SpawnQueue::new(),
+            spawns: SpawnQueue::new(&remote.unstarted),
+            search: Search::new(fleet.index_of(&remote)),
             trim: RefCell::default(),
             locals: RefCell::default(),
             pace: Pace::new(),
@@ -287,13 +293,13 @@ impl Worker {
 
     /// Starts what was spawned, until a look is due (`true`); at least one, so that a full ready queue starves no newcomer.
     fn start_spawned(&self) -> bool {
-        let mut next = self.spawns.pop_fairly(&self.remote);
+        let mut next = self.spawns.pop_fairly(&self.remote.unstarted);
         while let Some(record) = next {
             self.start(record);
             if self.ran(1) {
                 return true;
             }
-            next = self.spawns.pop(&self.remote);
+            next = self.spawns.pop(&self.remote.unstarted);
         }
         false
     }
@@ -304,14 +310,11 @@ impl Worker {
         self.pace.ran(resumes, || self.clock.now())
     }
 
-    fn publish_load(&self) {
-        if self.fleet.workers.len() > 1 {
-            self.remote.publish_load(self.slots.borrow().len() + self.spawns.len());
-        }
-    }
-
     fn has_work(&self) -> bool {
-        !self.ready.is_empty() || !self.spawns.is_empty() || self.remote.has_messages() || self.remote.has_injected()
+        !self.ready.is_empty()
+            || !self.spawns.is_empty()
+            || self.remote.has_messages()
+            || self.remote.unstarted.has_injected()
     }
 
     /// Looks at timers and poller; sleeps if there is nothing to run.
@@ -326,11 +329,7 @@ impl Worker {
             self.pace.looked(false);
             return Ok(());
         }
-        if self.remote.prepare_sleep(|| self.fleet.is_stopping() && self.stop_at.get().is_none()) {
-            let slept = self.poll(self.sleep_limit());
-            self.remote.awake();
-            slept?;
-        }
+        self.rest()?;
         self.pace.looked(true);
         Ok(())
     }
@@ -356,10 +355,10 @@ impl Worker {
         Ok(())
     }
 
-    /// How long a sleep may last: until the next deadline, or the end of a stop's grace.
+    /// How long a sleep may last: until the next deadline, the end of a stop's grace, or that of patience with another worker.
     fn sleep_limit(&self) -> Option<Duration> {
         let deadline = self.timers.borrow_mut().next_deadline();
-        let until = [deadline, self.stop_at.get()].into_iter().flatten().min()?;
+        let until = [deadline, self.stop_at.get(), self.watch_until()].into_iter().flatten().min()?;
         Some(Duration::from_nanos(until.saturating_sub(self.clock.now())))
     }
 
@@ -400,11 +399,7 @@ impl Worker {
             // Nobody else looks into the shared queue.
             return self.spawn_local(record);
         }
-        let load = (self.slots.borrow().len() + self.spawns.len()) as u32;
-        match self.fleet.place(&self.remote, load) {
-            None => self.spawns.push(record),
-            Some(other) => other.inject(record),
-        }
+        self.spawn_shared(record);
     }
 
     /// An identity never given before.

@@ -58,7 +58,7 @@ impl Worker {
     pub(crate) fn leak_rest(&self) -> Vec<RecordRef> {
         let mut rest: Vec<RecordRef> = self.slots.borrow_mut().drain().map(|slot| slot.record).collect();
         rest.extend(self.starved.borrow_mut().drain(..));
-        rest.extend(std::iter::from_fn(|| self.spawns.pop(&self.remote)));
+        rest.extend(std::iter::from_fn(|| self.spawns.pop(&self.remote.unstarted)));
         rest
     }
 }

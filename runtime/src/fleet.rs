@@ -1,0 +1,131 @@
+//! The workers of one runtime, seen from outside.
+//!
+//! Owns who they are, whether they are to end, and who is given or called for what was spawned: `placement` and `idle`
+//! applied to the workers there are.
+
+use crate::atomic::{AtomicU32, Ordering};
+use crate::idle::Idle;
+use crate::placement::{self, Share};
+use crate::remote::{RecordRef, Remote, WorkerId};
+use std::sync::Arc;
+use std::time::Duration;
+
+const RUNNING: u32 = 0;
+const STOPPING: u32 = 1;
+/// This process is a child of fork(2), and the fleet its parent's.
+const INHERITED: u32 = 2;
+
+/// The workers of one runtime, as any thread may see them.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    /// Worker 0 first.
+    pub(crate) workers: Box<[Arc<Remote>]>,
+    /// Who of them sleeps, and who searches.
+    pub(crate) idle: Idle,
+    /// `RUNNING`, `STOPPING` or `INHERITED`.
+    phase: AtomicU32,
+    /// How long a stop waits for what does not end.
+    pub(crate) grace: Duration,
+    /// Turns over the workers, for spawners that are none of them.
+    turn: AtomicU32,
+}
+
+impl Fleet {
+    pub(crate) fn new(workers: Box<[Arc<Remote>]>, grace: Duration) -> Fleet {
+        let idle = Idle::new(workers.len());
+        Fleet { workers, idle, phase: AtomicU32::new(RUNNING), grace, turn: AtomicU32::new(0) }
+    }
+
+    /// Tells every worker to end.
+    pub(crate) fn stop(&self) {
+        // ORDERING: Release; pairs with the Acquire load in `is_stopping`. The handshake in `notify` makes a sleeper
+        // look.
+        self.phase.store(STOPPING, Ordering::Release);
+        self.workers.iter().for_each(|worker| worker.notify());
+    }
+
+    /// Whether the end has begun: nothing new is to be spawned.
+    pub(crate) fn is_stopping(&self) -> bool {
+        // ORDERING: Acquire; pairs with the Release store in `stop`.
+        self.phase.load(Ordering::Acquire) != RUNNING
+    }
+
+    /// In a child of fork(2): nothing is to be spawned. Async-signal-safe.
+    pub(crate) fn disown(&self) {
+        // ORDERING: Relaxed; there is no other thread.
+        self.phase.store(INHERITED, Ordering::Relaxed);
+    }
+
+    /// The worker of this name, if it is one of them.
+    pub(crate) fn find(&self, id: WorkerId) -> Option<&Remote> {
+        self.workers.iter().find(|worker| worker.id == id).map(|worker| &**worker)
+    }
+
+    /// Which of them `worker` is.
+    pub(crate) fn index_of(&self, worker: &Remote) -> usize {
+        self.workers.iter().position(|other| other.id == worker.id).expect("a worker of this fleet")
+    }
+
+    /// Hands a record to the less loaded of two workers; for callers that are not on one of them.
+    pub(crate) fn inject(&self, record: RecordRef) {
+        // ORDERING: Relaxed; any value will do.
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let (first, second) = placement::sample(turn, self.workers.len(), None);
+        self.give(self.lighter(first, second), record);
+    }
+
+    /// The worker that should start what a coroutine of worker `own` spawns, where `own_load` live or wait; `None` for
+    /// `own`.
+    pub(crate) fn place(&self, turn: u32, own: usize, own_load: u32) -> Option<usize> {
+        if placement::stays(own_load, 0) {
+            return None;
+        }
+        let (first, second) = placement::sample(turn, self.workers.len(), Some(own));
+        let lighter = self.lighter(first, second);
+        (!placement::stays(own_load, self.workers[lighter].unstarted.load())).then_some(lighter)
+    }
+
+    /// Queues a record at this worker. If it runs, it may run for long: then somebody who sleeps is called.
+    pub(crate) fn give(&self, worker: usize, record: RecordRef) {
+        if !self.workers[worker].inject(record) {
+            self.call();
+        }
+    }
+
+    /// After something was queued that any worker may start: wakes one that sleeps, if nobody searches.
+    #[inline]
+    pub(crate) fn call(&self) {
+        if let Some(called) = self.idle.call(|first, second| self.lighter(first, second), || self.has_unstarted(None)) {
+            self.workers[called].notify();
+        }
+    }
+
+    /// As `call`, by worker `own`, which searched or kept an eye on what waits and does no longer. Whether something
+    /// waits for others in its own queue, it says itself.
+    pub(crate) fn call_again(&self, own: usize, spares: bool) {
+        let lighter = |first, second| self.lighter(first, second);
+        if let Some(called) = self.idle.call_again(lighter, || spares || self.has_unstarted(Some(own))) {
+            self.workers[called].notify();
+        }
+    }
+
+    fn lighter(&self, first: usize, second: usize) -> usize {
+        let load = |index: usize| self.workers[index].unstarted.load();
+        if first != second && load(second) < load(first) { second } else { first }
+    }
+
+    /// Whether something waits that any worker may start, but for one's. Once the end has begun, each starts its own.
+    fn has_unstarted(&self, but_for: Option<usize>) -> bool {
+        let mut waits = self.workers.iter().enumerate().filter(|(_, worker)| !worker.unstarted.is_empty());
+        !self.is_stopping() && waits.any(|(index, _)| Some(index) != but_for)
+    }
+
+    /// What a worker with a load of `own` that has nothing to run may take from `victim`. See [`placement::share`].
+    pub(crate) fn share(&self, victim: usize, own: u32, stuck: bool) -> Share {
+        let queue = &self.workers[victim].unstarted;
+        match queue.len() {
+            0 => Share::Nothing,
+            waiting => placement::share(waiting, queue.load(), own, stuck),
+        }
+    }
+}
