@@ -5,7 +5,9 @@
 //!
 //! Invariant 1: everything reached from the handler is async-signal-safe: no allocation, no lock, no unwinding. It leaves errno as
 //! it was.
-//! Invariant 2: an action in `PREVIOUS` is never ours, so that a chain has an end. It is never given back.
+//! Invariant 2: one handler runs on a thread at a time. The alternate stack that std gives each thread has 8 KiB, and one frame of
+//! the kernel's takes 3 of them.
+//! Invariant 3: an action in `PREVIOUS` is never ours, so that a chain has an end. It is never given back.
 
 use super::cvt;
 use std::io;
@@ -16,6 +18,9 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 /// The largest number of a signal.
 pub(crate) const LAST: i32 = 64;
 
+/// What faults raise.
+const FAULTS: [i32; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
+
 /// A handler as SA_SIGINFO asks for it.
 type InfoHandler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
 
@@ -25,7 +30,7 @@ pub(crate) type Deliver = fn(i32);
 /// Who is told.
 static DELIVER: OnceLock<Deliver> = OnceLock::new();
 
-/// The action of each signal before ours (invariant 2); null if there was nobody to call.
+/// The action of each signal before ours (invariant 3); null if there was nobody to call.
 static PREVIOUS: [AtomicPtr<libc::sigaction>; LAST as usize + 1] =
     [const { AtomicPtr::new(std::ptr::null_mut()) }; LAST as usize + 1];
 
@@ -65,8 +70,8 @@ pub(crate) mod numbers {
 /// Whether a program may wait for this signal: those that faults raise would be raised again for ever, and two cannot be
 /// handled at all.
 pub(crate) fn may_be_handled(signal: i32) -> bool {
-    let forbidden = [libc::SIGKILL, libc::SIGSTOP, libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
-    (1..=LAST).contains(&signal) && !forbidden.contains(&signal)
+    let unstoppable = [libc::SIGKILL, libc::SIGSTOP].contains(&signal);
+    (1..=LAST).contains(&signal) && !unstoppable && !FAULTS.contains(&signal)
 }
 
 /// Has `deliver` told of each `signal` from now on, for the life of the process. Once it is installed, later calls change
@@ -108,6 +113,13 @@ fn ours() -> libc::sigaction {
     let handler: InfoHandler = on_signal;
     action.sa_sigaction = handler as usize;
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
+    // Invariant 2. A fault must be told of, even here.
+    // SAFETY: the mask lives for the call.
+    unsafe { libc::sigfillset(&raw mut action.sa_mask) };
+    for fault in FAULTS {
+        // SAFETY: as above.
+        unsafe { libc::sigdelset(&raw mut action.sa_mask, fault) };
+    }
     action
 }
 
@@ -133,7 +145,7 @@ extern "C" fn on_signal(signal: libc::c_int, info: *mut libc::siginfo_t, context
     }
     // ORDERING: Acquire; pairs with the Release store in `remember`.
     let previous = PREVIOUS[signal as usize].load(Ordering::Acquire);
-    // SAFETY: null, or never given back (invariant 2).
+    // SAFETY: null, or never given back (invariant 3).
     if let Some(previous) = unsafe { previous.as_ref() } {
         call(previous, signal, info, context);
     }
