@@ -212,6 +212,31 @@ fn listeners_that_come_and_go_cost_nothing_that_stays() {
     ended.succeeded();
 }
 
+/// Held back and let go together, they are handled one after another: an alternate stack has room for hardly more.
+#[test]
+fn many_signals_at_once_fit_a_small_stack() {
+    let ended = child("many_signals_at_once_fit_a_small_stack", 20, || {
+        let all: Vec<i32> = (40..64).collect();
+        let signals = Signals::new(&all).unwrap();
+        let storm = || {
+            // SAFETY: a zeroed set is one, and lives for the calls.
+            let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+            // SAFETY: as above.
+            unsafe { libc::sigfillset(&raw mut set) };
+            // SAFETY: as above; the old mask is not asked for.
+            assert_eq!(unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) }, 0);
+            all.iter().for_each(|signal| raise(*signal));
+            // SAFETY: as above.
+            assert_eq!(unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut()) }, 0);
+            let got: Vec<_> = std::iter::from_fn(|| signals.try_wait().unwrap()).collect();
+            assert_eq!(got, all);
+        };
+        std::thread::scope(|s| s.spawn(storm).join().unwrap());
+        run(storm);
+    });
+    ended.succeeded();
+}
+
 static CHAINED: AtomicU32 = AtomicU32::new(0);
 
 extern "C" fn was_there_before(_: libc::c_int) {
