@@ -13,8 +13,8 @@
 //! is handed to it: it stays `HELD`, and is the waiter's when it wakes. So each waiter is woken in vain once at the most,
 //! and those behind it wait for it.
 //!
-//! Invariant 1: only the holder sets `WOKEN` and only the woken one clears it, or whoever woke it if it never comes; `PARKED` is set under the bucket's lock and
-//! cleared by the holder under the bucket's lock.
+//! Invariant 1: only the holder sets `WOKEN` and only the woken one clears it, or whoever woke it if it never comes; `PARKED`
+//! is set under the bucket's lock and cleared by the holder under the bucket's lock.
 //! Invariant 2: with both `HELD` and `PARKED` and without `WOKEN`, the word changes only under the bucket's lock.
 //! Invariant 3: if somebody is in the queue, `PARKED` is set; and if then nobody holds it, `WOKEN` is set.
 
