@@ -343,10 +343,11 @@ fn an_end_in_the_midst_of_it_loses_nothing() {
                     _ => thread::park(),
                 }
             });
-            if let Ok(handle) = spawned {
-                if nth == 2 && depth % 2 == 0 {
-                    handle.thread().unpark();
-                }
+            if let Ok(handle) = spawned
+                && nth == 2
+                && depth.is_multiple_of(2)
+            {
+                handle.thread().unpark();
             }
         }
     }
