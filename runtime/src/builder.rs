@@ -35,7 +35,7 @@ impl Builder {
 
     /// How many OS threads run coroutines. The thread that calls [`run`](Builder::run) is the first of them.
     pub fn workers(mut self, count: usize) -> Builder {
-        self.settings.workers = count;
+        self.settings.workers = Some(count);
         self
     }
 

@@ -1,16 +1,20 @@
 //! The ready queue: slot indexes in the order they are to run.
 //!
-//! Owns a ring of indexes. A `RefCell<VecDeque<u32>>` does the same in twice the instructions, a tenth of a whole yield.
+//! Owns a ring of indexes, which remembers the last [`REMEMBERED`] it gave out. A `RefCell<VecDeque<u32>>` does the same in twice the instructions, a tenth of a whole yield.
 //!
-//! Invariant 1: `buffer`'s length is a power of two; the indexes between `head` and `tail`, modulo that length, are queued.
+//! Invariant 1: `buffer`'s length is a power of two; the indexes between `head` and `tail`, modulo that length, are queued,
+//! and at least `REMEMBERED` more fit, so that those before `head` are still there.
 //! Invariant 2: no reference into `buffer` is kept beyond a method, and no method calls another's code.
 
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, UnsafeCell};
 
+/// How many of those popped can be asked for.
+pub(crate) const REMEMBERED: u32 = 64;
+
 /// How many indexes fit at first.
-const FIRST_LENGTH: usize = 64;
+const FIRST_LENGTH: usize = 128;
 
 /// First in, first out, by one thread.
 #[derive(Debug)]
@@ -47,7 +51,7 @@ impl ReadyQueue {
         let tail = self.tail.get();
         // SAFETY: invariant 2: the only reference.
         let mut buffer = unsafe { &mut *self.buffer.get() };
-        if self.len() as usize == buffer.len() {
+        if (self.len() + REMEMBERED) as usize >= buffer.len() {
             self.grow();
             // SAFETY: as above; the one before is not used again.
             buffer = unsafe { &mut *self.buffer.get() };
@@ -78,6 +82,22 @@ impl ReadyQueue {
         (after < self.len()).then(|| buffer[at & (buffer.len() - 1)])
     }
 
+    /// How many were popped so far, modulo 2^32.
+    #[inline]
+    pub(crate) fn popped(&self) -> u32 {
+        self.head.get()
+    }
+
+    /// The last `count` that were popped, oldest first: at most `REMEMBERED`.
+    pub(crate) fn last_popped(&self, count: u32) -> impl Iterator<Item = u32> {
+        let head = self.head.get();
+        (1..=count.min(REMEMBERED)).rev().map(move |back| {
+            // SAFETY: invariant 2: the only reference.
+            let buffer = unsafe { &*self.buffer.get() };
+            buffer[head.wrapping_sub(back) as usize & (buffer.len() - 1)]
+        })
+    }
+
     #[cold]
     fn grow(&self) {
         // SAFETY: invariant 2: the only reference.
@@ -85,8 +105,9 @@ impl ReadyQueue {
         let old = buffer.len();
         let mut larger = vec![0; 2 * old].into_boxed_slice();
         let mask = larger.len() - 1;
+        let first = self.head.get().wrapping_sub(REMEMBERED);
         for offset in 0..old as u32 {
-            let at = self.head.get().wrapping_add(offset) as usize;
+            let at = first.wrapping_add(offset) as usize;
             larger[at & mask] = buffer[at & (old - 1)];
         }
         *buffer = larger;
@@ -102,7 +123,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_a_queue(pushes in prop::collection::vec(0..200u32, 0..40), start in any::<u32>()) {
-            let (queue, mut model) = (ReadyQueue::new(), VecDeque::new());
+            let (queue, mut model, mut given) = (ReadyQueue::new(), VecDeque::new(), Vec::new());
             queue.head.set(start);
             queue.tail.set(start);
             for (round, count) in pushes.into_iter().enumerate() {
@@ -113,8 +134,13 @@ mod tests {
                 for _ in 0..(round as u32 * 37 % 200) {
                     prop_assert_eq!(queue.peek(0), model.front().copied());
                     prop_assert_eq!(queue.peek(3), model.get(3).copied());
-                    prop_assert_eq!(queue.pop(), model.pop_front());
+                    let popped = queue.pop();
+                    prop_assert_eq!(popped, model.pop_front());
+                    given.extend(popped);
                 }
+                let last = given.len().min(REMEMBERED as usize);
+                let remembered: Vec<u32> = queue.last_popped(last as u32).collect();
+                prop_assert_eq!(&remembered[..], &given[given.len() - last..]);
                 prop_assert_eq!(queue.len() as usize, model.len());
                 prop_assert_eq!(queue.is_empty(), model.is_empty());
             }

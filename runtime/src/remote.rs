@@ -10,10 +10,12 @@ pub(crate) use block::{Block, Blocks};
 pub(crate) use record::{Body, Leftover, Origin, Record, RecordRef, Start};
 
 use crate::atomic::{AtomicU32, Ordering};
+use crate::counters::Counters;
 use crate::inbox::Inbox;
 use crate::lock::Lock;
 use crate::mail::Ticket;
 use crate::readiness::Interest;
+use crate::roster::Shown;
 use crate::sys::epoll::{self, Epoll};
 use crate::sys::eventfd::EventFd;
 use crossbeam_deque::{Injector, Steal};
@@ -145,6 +147,10 @@ pub(crate) struct Remote {
     load: AtomicU32,
     /// The poller's descriptor; any thread may remove a registration from it.
     pub(crate) epoll: Epoll,
+    /// What the owner counts.
+    pub(crate) counters: Counters,
+    /// What runs there now, for other threads to name.
+    pub(crate) shown: Shown,
     /// Interrupts the poller.
     eventfd: EventFd,
 }
@@ -162,6 +168,8 @@ impl Remote {
             injector: Injector::new(),
             load: AtomicU32::new(0),
             epoll,
+            counters: Counters::new(),
+            shown: Shown::new(),
             eventfd,
         });
         REGISTRY.lock().insert(remote.id, Arc::downgrade(&remote));
@@ -219,6 +227,11 @@ impl Remote {
     /// Whether something was injected that has not been popped.
     pub(crate) fn has_injected(&self) -> bool {
         !self.injector.is_empty()
+    }
+
+    /// How many were injected that have not been popped.
+    pub(crate) fn injected(&self) -> usize {
+        self.injector.len()
     }
 
     /// Owner only: tells placement how many coroutines live or wait here, the injected ones not counted in `own`.

@@ -6,7 +6,7 @@
 //! Invariant 1: a record is in exactly one queue until a worker pops it; whoever pops it starts it.
 //! Invariant 2: what is in the local queue is never seen by another worker.
 
-use crate::atomic::{AtomicU32, Ordering};
+use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::remote::{RecordRef, Remote, WorkerId};
 use crossbeam_deque::Worker as Deque;
 use std::cell::{Cell, RefCell};
@@ -27,15 +27,48 @@ pub(crate) struct Fleet {
     pub(crate) workers: Box<[Arc<Remote>]>,
     /// `RUNNING` or `STOPPING`.
     phase: AtomicU32,
-    /// How long a stop waits for what does not end.
-    pub(crate) grace: Duration,
+    /// How many nanoseconds a stop waits for what does not end.
+    grace: AtomicU64,
+    /// Coroutines spawned here by threads that are none of the workers.
+    outside_spawns: AtomicU64,
     /// Turns over the workers, so that samples differ.
     next_sample: AtomicU32,
 }
 
 impl Fleet {
     pub(crate) fn new(workers: Box<[Arc<Remote>]>, grace: Duration) -> Fleet {
-        Fleet { workers, phase: AtomicU32::new(RUNNING), grace, next_sample: AtomicU32::new(0) }
+        Fleet {
+            workers,
+            phase: AtomicU32::new(RUNNING),
+            grace: AtomicU64::new(nanos(grace)),
+            outside_spawns: AtomicU64::new(0),
+            next_sample: AtomicU32::new(0),
+        }
+    }
+
+    /// How long a stop waits for what does not end.
+    pub(crate) fn grace(&self) -> Duration {
+        // ORDERING: Relaxed; set before the end begins, which `stop` publishes.
+        Duration::from_nanos(self.grace.load(Ordering::Relaxed))
+    }
+
+    /// Tells every worker to end, and how long to wait for what does not.
+    pub(crate) fn stop_within(&self, grace: Duration) {
+        // ORDERING: Relaxed; published by the Release store in `stop`.
+        self.grace.store(nanos(grace), Ordering::Relaxed);
+        self.stop();
+    }
+
+    /// A thread that is none of the workers spawned a coroutine here.
+    pub(crate) fn count_outside_spawn(&self) {
+        // ORDERING: Relaxed; a figure publishes nothing but itself. Read in `outside_spawns`.
+        self.outside_spawns.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many such there were.
+    pub(crate) fn outside_spawns(&self) -> u64 {
+        // ORDERING: Relaxed; pairs with `count_outside_spawn`.
+        self.outside_spawns.load(Ordering::Relaxed)
     }
 
     /// Tells every worker to end.
@@ -78,6 +111,10 @@ impl Fleet {
         let count = self.workers.len();
         (&self.workers[turn % count], &self.workers[(turn + 1) % count])
     }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A worker's own unstarted coroutines.

@@ -30,11 +30,11 @@ impl Worker {
     }
 
     fn begin_stop(&self) {
-        let grace = u64::try_from(self.fleet.grace.as_nanos()).unwrap_or(u64::MAX);
+        let grace = u64::try_from(self.fleet.grace().as_nanos()).unwrap_or(u64::MAX);
         self.stop_at.set(Some(self.clock.now().saturating_add(grace)));
         if CAN_UNWIND {
             let indexes = self.slots.borrow().indexes();
-            indexes.into_iter().for_each(|index| self.deliver_at(index, Event::Cancel));
+            indexes.into_iter().for_each(|index| _ = self.deliver_at(index, Event::Cancel));
         }
     }
 
