@@ -49,8 +49,10 @@ const RUNTIME: &[&str] = &[
     "spawned",
     "crew",
     "runtime",
-    "builder",
+    "metrics",
     "thread",
+    "handle",
+    "builder",
     "lib",
 ];
 

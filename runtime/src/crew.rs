@@ -47,6 +47,7 @@ pub(crate) fn run_worker(worker: &Worker) {
         record.lose();
     }
     worker.remote.close();
+    worker.publish_end();
 }
 
 /// Tells the user. Where standard error is closed, nobody hears.

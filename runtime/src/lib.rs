@@ -14,6 +14,7 @@
 //! | `coroutine` | the corosensei seam |
 //! | `timer`, `readiness`, `pace` | pure: wheel, latch and waiter queues, when to look at the poller |
 //! | `lock`, `mail`, `inbox` | what threads share, and the sleep handshake |
+//! | `counters`, `roster`, `long_run` | what a worker counts; who is in its slots; who kept it from the poller |
 //! | `remote`, `spawn_queue`, `source` | a worker and a coroutine as others see them; the unstarted; registrations |
 //! | `poller` | epoll in, (source, readiness) out |
 //! | `slot`, `slots` | a coroutine's state and its table of transitions; all of a worker's |
@@ -27,7 +28,8 @@
 //! | `wait`, `budget` | waiting for an fd |
 //! | `blocking` | calls that block, on threads of their own |
 //! | `sync` | locks, channels, signals |
-//! | `runtime`, `builder`, `thread` | start, end, and the std-shaped surface |
+//! | `crew`, `runtime`, `builder`, `handle` | start and end |
+//! | `metrics`, `thread` | figures; the std-shaped surface |
 
 #![deny(unsafe_code)]
 #![cfg_attr(dormouse_loom, allow(dead_code, unused_imports))]
@@ -41,12 +43,14 @@ mod coroutine;
 mod counters;
 mod crew;
 mod current;
+mod handle;
 mod inbox;
 mod join_word;
 mod locals;
 mod lock;
 mod long_run;
 mod mail;
+pub mod metrics;
 mod once_arc;
 mod os_thread;
 mod overflow;
@@ -76,6 +80,8 @@ mod worker;
 
 pub use builder::{Builder, run};
 pub use cancel::Cancelled;
+pub use handle::{Handle, Runtime};
+pub use metrics::metrics;
 pub use thread::{spawn, spawn_local};
 
 /// Pure parts that benchmarks of other crates measure. No part of the public surface.

@@ -149,7 +149,8 @@ impl LongRuns {
     ) -> Vec<Identity> {
         let starts = self.last_starts(overrun.started.min(WINDOW));
         // A slot that a later newcomer got was left by whoever had it. That newcomer tells coroutines of one slot apart.
-        let newcomers = starts.iter().enumerate().map(|(n, start)| (start.index, follower(&starts, start.index, n + 1)));
+        let newcomers =
+            starts.iter().enumerate().map(|(n, start)| (start.index, follower(&starts, start.index, n + 1)));
         let first = popped.wrapping_sub(overrun.popped);
         let resumed = resumed.zip(0..).map(|(index, n)| {
             let later = starts.iter().position(|start| start.popped.wrapping_sub(first) > n);
@@ -256,7 +257,10 @@ mod tests {
         });
         assert_eq!(suspects, [unnamed(place)]);
         let said = Report::new(took, 0, suspects).to_string();
-        assert_eq!(said, format!("coroutine '<unnamed>', spawned at {place}, kept its worker from the poller for 15ns"));
+        assert_eq!(
+            said,
+            format!("coroutine '<unnamed>', spawned at {place}, kept its worker from the poller for 15ns")
+        );
     }
 
     /// In slot 5 one was resumed and ended, then came two newcomers, of which the first ended.

@@ -78,10 +78,7 @@ unsafe impl Sync for Roster {}
 
 impl Roster {
     pub(crate) fn new() -> Roster {
-        Roster {
-            entries: UnsafeCell::new(Vec::new()),
-            names: Lock::new(BTreeMap::new()),
-        }
+        Roster { entries: UnsafeCell::new(Vec::new()), names: Lock::new(BTreeMap::new()) }
     }
 
     /// Owner only: a coroutine begins in this slot. Gives where the one before it was spawned.

@@ -85,12 +85,7 @@ impl Foundation {
     }
 
     fn plan<'a>(&'a self, settings: &'a Settings) -> Plan<'a> {
-        Plan {
-            fleet: &self.fleet,
-            worker: &self.worker,
-            pins: self.pins.as_ref(),
-            name_prefix: &settings.name_prefix,
-        }
+        Plan { fleet: &self.fleet, worker: &self.worker, pins: self.pins.as_ref(), name_prefix: &settings.name_prefix }
     }
 }
 
@@ -177,7 +172,10 @@ impl Drop for StopOnDrop {
 /// Starts a runtime that has no thread of its caller's.
 pub(crate) fn start(settings: &Settings) -> io::Result<(Arc<Fleet>, Crew)> {
     let foundation = Foundation::lay(settings)?;
+    // The start waits for each thread, and a coroutine that waits may be cancelled.
+    let unwound = StopOnDrop(Arc::clone(&foundation.fleet));
     let crew = Crew::start(&foundation.plan(settings), 0)?;
+    std::mem::forget(unwound);
     Ok((foundation.fleet, crew))
 }
 

@@ -87,7 +87,16 @@ impl Pool {
         let stack_size = size_for(config.stack_size)?;
         let guard = Guard::new(config.guard_size, config.guard_kind, stack_size)?;
         let (hot, slabs) = (VecDeque::new(), Vec::new());
-        Ok(Pool { stack_size, guard, cache: config.cache, hot, slabs, filling: None, next_places: FIRST_PLACES, changes: 0 })
+        Ok(Pool {
+            stack_size,
+            guard,
+            cache: config.cache,
+            hot,
+            slabs,
+            filling: None,
+            next_places: FIRST_PLACES,
+            changes: 0,
+        })
     }
 
     /// Bytes of each stack, guard included.

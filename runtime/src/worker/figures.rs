@@ -10,7 +10,8 @@ impl Worker {
     /// Publishes what has changed since the last time; `running` coroutines are neither ready nor parked.
     pub(crate) fn publish_figures(&self, running: usize) {
         let counters = &self.remote.counters;
-        let (popped, started, changes) = (self.ready.popped(), self.long_runs.started(), self.stacks.borrow().changes());
+        let (popped, started, changes) =
+            (self.ready.popped(), self.long_runs.started(), self.stacks.borrow().changes());
         let (popped_before, started_before, changes_before) = self.published.replace((popped, started, changes));
         let resumes = popped.wrapping_sub(popped_before).wrapping_add(started.wrapping_sub(started_before));
         counters.resumes.add(u64::from(resumes));
@@ -23,6 +24,13 @@ impl Worker {
         if changes != changes_before {
             self.publish_slabs();
         }
+    }
+
+    /// Publishes that nothing is left here.
+    pub(crate) fn publish_end(&self) {
+        self.publish_figures(0);
+        self.remote.counters.stacks_cached.set(0);
+        self.remote.counters.publish_slabs(Vec::new());
     }
 
     /// Shows what runs here to other threads.

@@ -30,7 +30,6 @@ impl Worker {
     fn start_on(&self, stack: Stack, record: RecordRef, start: Start) {
         let mut slots = self.slots.borrow_mut();
         let (index, slot) = slots.insert(|index| {
-            self.enter(index, &record);
             let letters = record.start(self.remote.id, index);
             let dropped = letters.cancel || self.fleet.is_stopping();
             let start = if dropped && matches!(start, Start::Run) { Start::Drop } else { start };
@@ -43,6 +42,7 @@ impl Worker {
             slot.life.cancelled = dropped && CAN_UNWIND;
             slot
         });
+        self.enter(index, &slot.record);
         let slot = std::ptr::from_mut(slot);
         drop(slots);
         self.resume_at(index, slot);

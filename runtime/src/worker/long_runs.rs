@@ -36,7 +36,7 @@ impl Worker {
     }
 
     /// A coroutine is about to get the slot `index`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn enter(&self, index: u32, record: &RecordRef) {
         // SAFETY: the worker's own thread (`worker.rs`, invariant 1).
         let before = unsafe { self.roster.enter(index, record.spawned_at, record.name()) };
