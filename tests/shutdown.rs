@@ -2,14 +2,14 @@
 
 mod support;
 
-use dormouse::{Builder, run, spawn, spawn_local, thread};
+use dormouse::{Builder, spawn, spawn_local, thread};
 use std::cell::Cell;
 use std::panic::catch_unwind;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
-use support::{OnDrop, bounded, child, descriptors, eventually, is_cancelled, mappings, threads};
+use support::{OnDrop, bounded, child, descriptors, eventually, is_cancelled, mappings, run, threads};
 
 /// Counts those that exist.
 struct Counted(Arc<AtomicUsize>);
@@ -226,6 +226,7 @@ fn the_stack_of_a_leaked_one_stays() {
     let ended = child("the_stack_of_a_leaked_one_stays", 10, || {
         static PLACE: AtomicUsize = AtomicUsize::new(0);
         Builder::new()
+            .workers(1)
             .shutdown_timeout(Duration::from_millis(1))
             .run(|| {
                 spawn(|| {
@@ -339,6 +340,7 @@ fn worker_threads_have_the_prefix_in_their_names() {
 fn one_that_swallows_every_cancel_of_a_park_is_leaked_and_named() {
     let ended = child("one_that_swallows_every_cancel_of_a_park_is_leaked_and_named", 5, || {
         Builder::new()
+            .workers(1)
             .shutdown_timeout(Duration::from_millis(200))
             .run(|| {
                 spawn(|| {
