@@ -258,15 +258,17 @@ fn a_worker_that_never_yields_is_named_and_left() {
             .shutdown_timeout(Duration::from_millis(100))
             .run(move || {
                 let main = std::thread::current().id();
-                for _ in 0..40 {
+                for n in 0..40 {
                     let sets = Arc::clone(&sets);
-                    spawn(move || {
+                    let named = thread::Builder::new().name(format!("stuck {n}"));
+                    let spawned = named.spawn(move || {
                         if std::thread::current().id() != main && !sets.swap(true, SeqCst) {
                             loop {
                                 std::thread::sleep(Duration::from_millis(1));
                             }
                         }
                     });
+                    drop(spawned.unwrap());
                 }
                 eventually(5, "worker 1 is stuck", || stuck.load(SeqCst));
             })
@@ -274,7 +276,7 @@ fn a_worker_that_never_yields_is_named_and_left() {
         eprintln!("went on");
     });
     ended.succeeded();
-    ended.said(&["burrow-1", "does not yield", "went on"]);
+    ended.said(&["burrow-1", "coroutine 'stuck ", "spawned at tests/shutdown.rs:", "does not yield", "went on"]);
 }
 
 #[test]
@@ -427,4 +429,26 @@ fn the_drop_of_a_detached_result_is_not_cut_short() {
         });
     });
     ended.succeeded();
+}
+
+/// `run` cannot return while its own thread is kept, but it is said by whom.
+#[test]
+fn one_that_never_yields_on_the_callers_thread_is_named() {
+    let ended = child("one_that_never_yields_on_the_callers_thread_is_named", 10, || {
+        Builder::new()
+            .workers(2)
+            .shutdown_timeout(Duration::from_millis(100))
+            .run(|| {
+                let named = thread::Builder::new().name("keeper".into());
+                let keeper = named.spawn_local(|| {
+                    let _on_drop = OnDrop(|| std::thread::sleep(Duration::from_millis(1500)));
+                    thread::park();
+                });
+                drop(keeper.unwrap());
+                thread::yield_now();
+            })
+            .unwrap();
+    });
+    ended.succeeded();
+    ended.said(&["the thread that called `run` runs coroutine 'keeper', spawned at tests/shutdown.rs:"]);
 }

@@ -78,7 +78,7 @@ impl Builder {
     /// How long the end of [`run`](Builder::run), or of a [`Runtime`], waits for coroutines that do not end although they are
     /// cancelled. What is left then is leaked with its stack and named on standard error, and so is one that does not
     /// even yield, with the worker that it keeps. The end of `run` cannot leave the calling thread, so it waits for such a
-    /// one there for as long as it takes.
+    /// one there for as long as it takes, and another worker, if there is one, says for whom.
     ///
     /// Calls handed to the [threads for blocking calls](crate::blocking) are no part of the runtime: one that has begun goes on
     /// and its result is dropped, one that has not is never made. Only what may not be cut short, like the close of a

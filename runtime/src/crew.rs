@@ -158,12 +158,23 @@ pub(crate) struct Crew {
 }
 
 impl Crew {
-    /// Starts the workers from `first` on; if one fails, those already there are ended and the error returned.
-    pub(crate) fn start(plan: &Plan<'_>, first: usize) -> io::Result<Crew> {
+    /// Starts all workers.
+    pub(crate) fn start(plan: &Plan<'_>) -> io::Result<Crew> {
+        Crew::start_from(0, plan, None)
+    }
+
+    /// Starts all but the caller's. The first of them, when it has ended, looks after the caller's until `caller` is
+    /// disconnected: nobody else could tell what keeps that one.
+    pub(crate) fn start_others(plan: &Plan<'_>, caller: Receiver<()>) -> io::Result<Crew> {
+        Crew::start_from(1, plan, Some(caller))
+    }
+
+    /// If one fails, those already there are ended and the error returned.
+    fn start_from(first: usize, plan: &Plan<'_>, mut caller: Option<Receiver<()>>) -> io::Result<Crew> {
         let (alive, ended) = channel();
         let mut crew = Crew { threads: Vec::new(), ended };
         for index in first..plan.fleet.workers.len() {
-            match start_thread(index, plan, alive.clone()) {
+            match start_thread(index, plan, alive.clone(), caller.take()) {
                 Ok(thread) => crew.threads.push((Arc::clone(&plan.fleet.workers[index]), thread)),
                 Err(error) => {
                     drop(alive);
@@ -203,12 +214,31 @@ fn report_stuck(threads: &[(Arc<Remote>, JoinHandle<()>)]) {
     }
 }
 
+/// Looks after the worker of whoever called `run`, as long as a crew is looked after.
+fn watch_caller(caller: &Receiver<()>, fleet: &Fleet) {
+    if caller.recv_timeout(fleet.grace().saturating_add(LATE_THREAD)) != Err(RecvTimeoutError::Timeout) {
+        return;
+    }
+    if let Some(who) = fleet.workers[0].shown.who_runs() {
+        report(format_args!("the thread that called `run` runs {who}, which does not yield; `run` waits for it"));
+    }
+}
+
 /// Starts one worker thread, and waits until its worker is made.
-fn start_thread(index: usize, plan: &Plan<'_>, alive: Sender<()>) -> io::Result<JoinHandle<()>> {
+fn start_thread(
+    index: usize,
+    plan: &Plan<'_>,
+    alive: Sender<()>,
+    caller: Option<Receiver<()>>,
+) -> io::Result<JoinHandle<()>> {
     let (made, answer) = channel();
     let (fleet, settings, pins) = (Arc::clone(plan.fleet), plan.worker.clone(), plan.pins.cloned());
     let thread = std::thread::Builder::new().name(format!("{}-{index}", plan.name_prefix)).spawn(move || {
+        let fleet = &fleet;
         run_thread(index, fleet, &settings, pins.as_ref(), &made);
+        if let Some(caller) = caller.filter(|_| fleet.is_stopping()) {
+            watch_caller(&caller, fleet);
+        }
         drop(alive);
     })?;
     match answer.recv() {
@@ -223,7 +253,7 @@ fn start_thread(index: usize, plan: &Plan<'_>, alive: Sender<()>) -> io::Result<
 
 fn run_thread(
     index: usize,
-    fleet: Arc<Fleet>,
+    fleet: &Arc<Fleet>,
     settings: &WorkerSettings,
     pins: Option<&Pins>,
     made: &Sender<io::Result<()>>,
@@ -231,7 +261,7 @@ fn run_thread(
     let make = || {
         pins.map_or(Ok(()), |pins| pins.pin(index))?;
         let alternate = AlternateStack::install()?;
-        Ok((Worker::new(Arc::clone(&fleet.workers[index]), Arc::clone(&fleet), settings)?, alternate))
+        Ok((Worker::new(Arc::clone(&fleet.workers[index]), Arc::clone(fleet), settings)?, alternate))
     };
     match make() {
         Ok((worker, _alternate)) => {

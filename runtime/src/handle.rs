@@ -4,25 +4,27 @@
 //!
 //! Invariant 1: a runtime's crew is waited for at most once, and by nobody who runs on it.
 
+use crate::cancel::Cancelled;
 use crate::crew::Crew;
 use crate::metrics::Metrics;
+use crate::runtime::{self, Settings};
 use crate::spawn_queue::Fleet;
 use crate::thread::{self, JoinHandle};
-use crate::{Builder, Cancelled, current, park};
+use crate::{current, park};
 use std::fmt;
 use std::io;
 use std::panic::{Location, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A runtime whose workers all are background threads, made by [`Builder::build`].
+/// A runtime whose workers all are background threads, made by [`Builder::build`](crate::Builder::build).
 ///
 /// Where [`run`](crate::run) turns the calling thread into a worker, this leaves it alone: for libraries, for programs with a
 /// main loop of their own, and for several runtimes side by side. Its coroutines are coroutines like any other; they
 /// and plain threads may join, unpark and message each other across runtimes.
 ///
 /// Dropped, it ends as by [`shutdown_timeout`](Runtime::shutdown_timeout) with the
-/// [timeout of the builder](Builder::shutdown_timeout).
+/// [timeout of the builder](crate::Builder::shutdown_timeout).
 ///
 /// # Blocking
 ///
@@ -50,13 +52,14 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// One as [`Builder::new`] describes it.
+    /// One as [`Builder::new`](crate::Builder::new) describes it.
     ///
     /// # Errors
     ///
-    /// Those of [`Builder::build`].
+    /// Those of [`Builder::build`](crate::Builder::build).
     pub fn new() -> io::Result<Runtime> {
-        Builder::new().build()
+        let (fleet, crew) = runtime::start(&Settings::default())?;
+        Ok(Runtime::from_parts(fleet, crew))
     }
 
     pub(crate) fn from_parts(fleet: Arc<Fleet>, crew: Crew) -> Runtime {

@@ -14,6 +14,7 @@ use crate::remote::{Origin, RecordRef, Remote};
 use crate::spawn_queue::Fleet;
 use crate::spawned::{Output, Spawned};
 use crate::stack::{self, GuardKind, StackSettings};
+use crate::sync::mpsc::channel;
 use crate::sys::fault::{self, AlternateStack};
 use crate::worker::{Unwinding, Worker, WorkerSettings};
 use std::cell::Cell;
@@ -102,11 +103,13 @@ where
     let fleet = &foundation.fleet;
     let worker = Worker::new(Arc::clone(&fleet.workers[0]), Arc::clone(fleet), &foundation.worker)?;
     let alternate = AlternateStack::install()?;
-    let crew = Crew::start(&foundation.plan(settings), 1)?;
+    let (running, caller) = channel::<()>();
+    let crew = Crew::start_others(&foundation.plan(settings), caller)?;
     let pinned = match foundation.pins.as_ref().map(Pinned::first).transpose() {
         Ok(pinned) => pinned,
         Err(error) => {
             fleet.stop();
+            drop(running);
             crew.end(fleet.grace());
             return Err(error);
         }
@@ -124,6 +127,7 @@ where
     let (record, wait) = unsafe { main_record(origin, main) };
     worker.spawn_local(record.clone());
     crew::run_worker(&worker);
+    drop(running);
     crew.end(fleet.grace());
     drop(worker);
     drop(pinned);
@@ -174,7 +178,7 @@ pub(crate) fn start(settings: &Settings) -> io::Result<(Arc<Fleet>, Crew)> {
     let foundation = Foundation::lay(settings)?;
     // The start waits for each thread, and a coroutine that waits may be cancelled.
     let unwound = StopOnDrop(Arc::clone(&foundation.fleet));
-    let crew = Crew::start(&foundation.plan(settings), 0)?;
+    let crew = Crew::start(&foundation.plan(settings))?;
     std::mem::forget(unwound);
     Ok((foundation.fleet, crew))
 }

@@ -28,9 +28,10 @@ impl Worker {
 
     /// Publishes that nothing is left here.
     pub(crate) fn publish_end(&self) {
-        self.publish_figures(0);
-        self.remote.counters.stacks_cached.set(0);
-        self.remote.counters.publish_slabs(Vec::new());
+        let counters = &self.remote.counters;
+        let gauges = [&counters.live, &counters.ready, &counters.parked, &counters.unstarted, &counters.stacks_cached];
+        gauges.into_iter().for_each(|gauge| gauge.set(0));
+        counters.publish_slabs(Vec::new());
     }
 
     /// Shows what runs here to other threads.
