@@ -166,10 +166,16 @@ fn what_is_given_to_the_other_worker_is_a_placement() {
         Builder::new()
             .workers(2)
             .run(|| {
-                let handles: Vec<_> = (0..1000).map(|_| spawn(thread::park)).collect();
+                let mut handles = Vec::new();
+                for _ in 0..20 {
+                    handles.extend((0..50).map(|_| spawn(thread::park)));
+                    thread::yield_now();
+                }
                 let own = metrics().workers[0];
                 assert_eq!(own.spawns, 1001);
-                assert!(own.placements > 100 && own.placements < 1000, "{own:?}");
+                assert!(own.placements > 0 && own.placements < 1000, "{own:?}");
+                eventually(5, "all are parked", || total().unstarted == 0 && total().parked == 1000);
+                assert!(metrics().workers[1].parked > 0);
                 handles.iter().for_each(|handle| handle.thread().unpark());
                 handles.into_iter().for_each(|handle| handle.join().unwrap());
             })

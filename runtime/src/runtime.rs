@@ -173,11 +173,20 @@ impl Drop for StopOnDrop {
     }
 }
 
+/// Ends what has been started, unless forgotten.
+struct StopOnUnwind<'a>(&'a Fleet);
+
+impl Drop for StopOnUnwind<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
 /// Starts a runtime that has no thread of its caller's.
 pub(crate) fn start(settings: &Settings) -> io::Result<(Arc<Fleet>, Crew)> {
     let foundation = Foundation::lay(settings)?;
     // The start waits for each thread, and a coroutine that waits may be cancelled.
-    let unwound = StopOnDrop(Arc::clone(&foundation.fleet));
+    let unwound = StopOnUnwind(&foundation.fleet);
     let crew = Crew::start(&foundation.plan(settings))?;
     std::mem::forget(unwound);
     Ok((foundation.fleet, crew))
