@@ -27,7 +27,7 @@ miri() {
 
 # `lock::` alone would also find `sys::clock::`.
 miri -p dormouse-runtime --lib -- timer:: readiness:: ready_queue:: pace:: slot:: slots:: mail:: inbox:: join_word:: once_arc:: \
-    lock:: locals:: line:: queues:: remote::record:: spawned:: \
+    lock:: counters:: roster:: long_run:: locals:: line:: queues:: remote::record:: spawned:: \
     --skip sys:: --skip stack::
 miri -p dormouse-net --lib -- once_arc:: unix_name:: control:: ancillary::
 echo "miri: passed in $SECONDS s"

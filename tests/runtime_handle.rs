@@ -42,6 +42,13 @@ fn it_is_spawned_into_from_a_thread_a_coroutine_of_another_and_its_own() {
 }
 
 #[test]
+fn it_can_be_shared_by_threads() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<Runtime>();
+    shared::<Handle>();
+}
+
+#[test]
 fn the_current_one_is_that_of_the_coroutine() {
     bounded(20, || {
         assert!(Handle::try_current().is_none());

@@ -15,7 +15,7 @@ use crate::remote::{Origin, RecordRef, Remote};
 use crate::roster::Identity;
 use crate::spawn_queue::Fleet;
 use crate::spawned::{Output, Spawned};
-use crate::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use crate::sync::mpmc::{Receiver, RecvTimeoutError, Sender, channel};
 use crate::sys::affinity::CpuSet;
 use crate::sys::fault::AlternateStack;
 use crate::worker::{Worker, WorkerSettings};

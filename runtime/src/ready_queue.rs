@@ -2,8 +2,8 @@
 //!
 //! Owns a ring of indexes, which remembers the last [`REMEMBERED`] it gave out. A `RefCell<VecDeque<u32>>` does the same in twice the instructions, a tenth of a whole yield.
 //!
-//! Invariant 1: `buffer`'s length is a power of two; the indexes between `head` and `tail`, modulo that length, are queued,
-//! and at least `REMEMBERED` more fit, so that those before `head` are still there.
+//! Invariant 1: `buffer`'s length is a power of two; the indexes between `oldest` and `tail`, modulo that length, are
+//! there: first `REMEMBERED` that were popped, then those that are queued.
 //! Invariant 2: no reference into `buffer` is kept beyond a method, and no method calls another's code.
 
 #![allow(unsafe_code)]
@@ -22,8 +22,8 @@ pub(crate) struct ReadyQueue {
     /// The ring.
     buffer: UnsafeCell<Box<[u32]>>,
     /// Popped so far, modulo 2^32.
-    head: Cell<u32>,
-    /// Pushed so far, modulo 2^32.
+    oldest: Cell<u32>,
+    /// Pushed so far and `REMEMBERED` more, modulo 2^32.
     tail: Cell<u32>,
 }
 
@@ -31,14 +31,20 @@ impl ReadyQueue {
     pub(crate) fn new() -> ReadyQueue {
         ReadyQueue {
             buffer: UnsafeCell::new(vec![0; FIRST_LENGTH].into_boxed_slice()),
-            head: Cell::new(0),
-            tail: Cell::new(0),
+            oldest: Cell::new(0),
+            tail: Cell::new(REMEMBERED),
         }
+    }
+
+    /// The next to be popped.
+    #[inline]
+    fn head(&self) -> u32 {
+        self.oldest.get().wrapping_add(REMEMBERED)
     }
 
     #[inline]
     pub(crate) fn len(&self) -> u32 {
-        self.tail.get().wrapping_sub(self.head.get())
+        self.tail.get().wrapping_sub(self.head())
     }
 
     #[inline]
@@ -51,7 +57,7 @@ impl ReadyQueue {
         let tail = self.tail.get();
         // SAFETY: invariant 2: the only reference.
         let mut buffer = unsafe { &mut *self.buffer.get() };
-        if (self.len() + REMEMBERED) as usize >= buffer.len() {
+        if tail.wrapping_sub(self.oldest.get()) as usize == buffer.len() {
             self.grow();
             // SAFETY: as above; the one before is not used again.
             buffer = unsafe { &mut *self.buffer.get() };
@@ -63,11 +69,11 @@ impl ReadyQueue {
 
     #[inline]
     pub(crate) fn pop(&self) -> Option<u32> {
-        let head = self.head.get();
+        let head = self.head();
         if head == self.tail.get() {
             return None;
         }
-        self.head.set(head.wrapping_add(1));
+        self.oldest.set(self.oldest.get().wrapping_add(1));
         // SAFETY: invariant 2: the only reference.
         let buffer = unsafe { &*self.buffer.get() };
         Some(buffer[head as usize & (buffer.len() - 1)])
@@ -78,19 +84,19 @@ impl ReadyQueue {
     pub(crate) fn peek(&self, after: u32) -> Option<u32> {
         // SAFETY: invariant 2: the only reference.
         let buffer = unsafe { &*self.buffer.get() };
-        let at = self.head.get().wrapping_add(after) as usize;
+        let at = self.head().wrapping_add(after) as usize;
         (after < self.len()).then(|| buffer[at & (buffer.len() - 1)])
     }
 
     /// How many were popped so far, modulo 2^32.
     #[inline]
     pub(crate) fn popped(&self) -> u32 {
-        self.head.get()
+        self.oldest.get()
     }
 
     /// The last `count` that were popped, oldest first: at most `REMEMBERED`.
     pub(crate) fn last_popped(&self, count: u32) -> impl Iterator<Item = u32> {
-        let head = self.head.get();
+        let head = self.head();
         (1..=count.min(REMEMBERED)).rev().map(move |back| {
             // SAFETY: invariant 2: the only reference.
             let buffer = unsafe { &*self.buffer.get() };
@@ -105,9 +111,8 @@ impl ReadyQueue {
         let old = buffer.len();
         let mut larger = vec![0; 2 * old].into_boxed_slice();
         let mask = larger.len() - 1;
-        let first = self.head.get().wrapping_sub(REMEMBERED);
         for offset in 0..old as u32 {
-            let at = first.wrapping_add(offset) as usize;
+            let at = self.oldest.get().wrapping_add(offset) as usize;
             larger[at & mask] = buffer[at & (old - 1)];
         }
         *buffer = larger;
@@ -124,8 +129,8 @@ mod tests {
         #[test]
         fn it_is_a_queue(pushes in prop::collection::vec(0..200u32, 0..40), start in any::<u32>()) {
             let (queue, mut model, mut given) = (ReadyQueue::new(), VecDeque::new(), Vec::new());
-            queue.head.set(start);
-            queue.tail.set(start);
+            queue.oldest.set(start);
+            queue.tail.set(start.wrapping_add(REMEMBERED));
             for (round, count) in pushes.into_iter().enumerate() {
                 for index in 0..count {
                     queue.push(index);

@@ -14,7 +14,7 @@ use crate::remote::{Origin, RecordRef, Remote};
 use crate::spawn_queue::Fleet;
 use crate::spawned::{Output, Spawned};
 use crate::stack::{self, GuardKind, StackSettings};
-use crate::sync::mpsc::channel;
+use crate::sync::mpmc::channel;
 use crate::sys::fault::{self, AlternateStack};
 use crate::worker::{Unwinding, Worker, WorkerSettings};
 use std::cell::Cell;

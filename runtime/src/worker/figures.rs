@@ -18,7 +18,7 @@ impl Worker {
         let (live, ready) = (self.slots.borrow().len(), self.ready.len() as usize);
         counters.live.set(live as u64);
         counters.ready.set(ready as u64);
-        counters.parked.set((live - ready - running) as u64);
+        counters.parked.set(live.saturating_sub(ready + running) as u64);
         counters.unstarted.set((self.spawns.len() + self.starved.borrow().len()) as u64);
         counters.stacks_cached.set(self.stacks.borrow().cached() as u64);
         if changes != changes_before {
