@@ -229,3 +229,11 @@ fn the_closure_may_be_larger_than_the_main_stack() {
         assert_eq!(last.unwrap(), 7);
     });
 }
+
+#[test]
+fn without_a_number_there_are_as_many_workers_as_processors() {
+    bounded(10, || {
+        let workers = dormouse::run(|| dormouse::metrics().workers.len());
+        assert_eq!(workers, std::thread::available_parallelism().unwrap().get());
+    });
+}

@@ -326,6 +326,33 @@ fn what_does_not_end_is_leaked_and_named_with_its_place() {
     );
 }
 
+/// What was given to a worker that never comes back is dropped, and its joiners hear of it.
+#[test]
+fn what_waits_behind_one_that_does_not_yield_is_lost_and_says_so() {
+    let ended = child("what_waits_behind_one_that_does_not_yield_is_lost_and_says_so", 20, || {
+        let (runtime, dropped) = (runtime(1), Arc::new(AtomicUsize::new(0)));
+        let (begins, begun) = channel();
+        drop(runtime.spawn(move || {
+            begins.send(()).unwrap();
+            loop {
+                std::thread::park();
+            }
+        }));
+        begun.recv().unwrap();
+        let unstarted: Vec<_> = (0..20)
+            .map(|_| {
+                let counted = counted(&dropped);
+                runtime.spawn(move || drop(counted))
+            })
+            .collect();
+        runtime.shutdown_timeout(Duration::from_millis(10));
+        assert!(unstarted.into_iter().all(|handle| is_cancelled(&handle.join())));
+        assert_eq!(dropped.load(SeqCst), 20);
+    });
+    ended.succeeded();
+    ended.said(&["worker 'burrow-0' runs coroutine '<unnamed>', spawned at tests/runtime_handle.rs:"]);
+}
+
 /// A call of a coroutine that has begun goes on without it; one for a Drop is waited for, up to the deadline.
 #[test]
 fn calls_that_block_are_abandoned_or_waited_for_until_the_deadline() {

@@ -35,7 +35,8 @@ impl Builder {
         Builder { settings: Settings::default() }
     }
 
-    /// How many OS threads run coroutines. The thread that calls [`run`](Builder::run) is the first of them; those of
+    /// How many OS threads run coroutines; without this, as many as
+    /// [`available_parallelism`](std::thread::available_parallelism) says at the start. The thread that calls [`run`](Builder::run) is the first of them; those of
     /// [`build`](Builder::build) all are in the background.
     pub fn workers(mut self, count: usize) -> Builder {
         self.settings.workers = Some(count);
@@ -92,7 +93,7 @@ impl Builder {
     /// 10 ms if nothing is said here, `None` for as long as it likes. To keep a worker means to compute, or to block in what
     /// does not know of coroutines; the time in which the kernel did not let the thread run counts as well.
     ///
-    /// When the worker gets to its poller again, it counts the run in [`metrics`](crate::metrics) and says through the
+    /// When the worker gets to its poller again, it counts the run in [`metrics()`](crate::metrics()) and says through the
     /// [`log`](https://docs.rs/log) crate, at level `warn` with the target `dormouse`, which coroutine it was, where that was
     /// spawned and how long it ran. The clock is not read for each coroutine: if the run came among many short ones, all
     /// those it may have been are named, 64 at most, and the next of its kind is named alone. A worker makes

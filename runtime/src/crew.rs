@@ -5,7 +5,8 @@
 //!
 //! What could not be ended is told on standard error, not to a logger: it must be seen where none is installed.
 //!
-//! Invariant 1: a worker that has ended closes its public half, which from then on refuses what it is given.
+//! Invariant 1: a worker that has ended closes its public half, which from then on refuses what it is given. That of one
+//! that does not end is closed by whoever gives up waiting for it.
 
 #![allow(unsafe_code)]
 
@@ -211,6 +212,8 @@ fn report_stuck(threads: &[(Arc<Remote>, JoinHandle<()>)]) {
             )),
             None => report(format_args!("worker '{name}' does not come to its end; the thread is left running")),
         }
+        // What it was given and has not even taken over is nobody else's any more: its joiners are to hear of it.
+        remote.close();
     }
 }
 

@@ -79,7 +79,7 @@ impl<M> Inbox<M> {
         self.sleep.compare_exchange(ASLEEP, NOTIFIED, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Owner only, last: whatever is there or comes later is dropped. What stayed here would keep its
+    /// By the owner, last, or by whoever has given it up: whatever is there or comes later is dropped. What stayed here would keep its
     /// records alive for as long as somebody can name the worker.
     pub(crate) fn close(&self) {
         let rest = {

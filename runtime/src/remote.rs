@@ -201,7 +201,7 @@ impl Remote {
         }
     }
 
-    /// Owner only, last: what comes from now on is dropped or refused.
+    /// By the owner, last, or by whoever has given it up: what comes from now on is dropped or refused.
     pub(crate) fn close(&self) {
         self.inbox.close();
         self.refuse_injected();
