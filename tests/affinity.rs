@@ -72,6 +72,21 @@ fn more_workers_than_cores_share_them() {
     });
 }
 
+/// What is started on a pinned worker is not confined to its core.
+#[test]
+fn a_pinned_runtime_started_by_a_pinned_worker_has_all_cores() {
+    bounded(20, || {
+        let inside = Builder::new().workers(1).affinity(true).run(|| {
+            let count = std::thread::available_parallelism().unwrap().get();
+            assert_eq!(count, 1, "std asks about the thread");
+            let runtime = Builder::new().workers(2).affinity(true).build().unwrap();
+            runtime.run(|| of_each_worker(2)).unwrap()
+        });
+        let (inside, all) = (inside.unwrap(), allowed());
+        assert_eq!(inside, [vec![all[0]], vec![all[1 % all.len()]]]);
+    });
+}
+
 #[test]
 fn without_it_workers_run_where_their_caller_may() {
     bounded(20, || {

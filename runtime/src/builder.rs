@@ -123,7 +123,8 @@ impl Builder {
     /// on, which is what taskset(1) and the cgroup have left of them. Off if nothing is said here.
     ///
     /// After [`run`](Builder::run) the calling thread may run where it could before. Threads that coroutines start with
-    /// `std::thread` inherit the one core of their worker; those that make [blocking calls](crate::blocking) do not.
+    /// `std::thread` inherit the one core of their worker, and `available_parallelism` says 1 there; threads that make
+    /// [blocking calls](crate::blocking) are not pinned.
     pub fn affinity(mut self, pinned: bool) -> Builder {
         self.settings.affinity = pinned;
         self

@@ -103,9 +103,10 @@ fn detached<F: FnOnce() + Send + 'static>(origin: Origin, f: F) -> RecordRef {
 pub(crate) struct Pins(CpuSet);
 
 impl Pins {
-    /// The processors of the calling thread.
+    /// The processors of the calling thread; of a pinned worker those that it had before.
     pub(crate) fn of_this_thread() -> io::Result<Pins> {
-        CpuSet::of_this_thread().map(Pins)
+        let unpinned = current::with_worker(|worker| worker.and_then(|worker| worker.unpinned.clone()));
+        unpinned.map_or_else(CpuSet::of_this_thread, Ok).map(Pins)
     }
 
     /// Pins the calling thread, which is to run the worker of this index.
@@ -164,8 +165,8 @@ impl Crew {
         Crew::start_from(0, plan, None)
     }
 
-    /// Starts all but the caller's. The first of them, when it has ended, looks after the caller's until `caller` is
-    /// disconnected: nobody else could tell what keeps that one.
+    /// Starts all but the caller's. The first of them, when it has ended, looks after the caller's, if that says by `caller`
+    /// that it runs, until `caller` is disconnected: nobody else could tell what keeps that one.
     pub(crate) fn start_others(plan: &Plan<'_>, caller: Receiver<()>) -> io::Result<Crew> {
         Crew::start_from(1, plan, Some(caller))
     }
@@ -219,6 +220,9 @@ fn report_stuck(threads: &[(Arc<Remote>, JoinHandle<()>)]) {
 
 /// Looks after the worker of whoever called `run`, as long as a crew is looked after.
 fn watch_caller(caller: &Receiver<()>, fleet: &Fleet) {
+    if caller.try_recv().is_err() {
+        return;
+    }
     if caller.recv_timeout(fleet.grace().saturating_add(LATE_THREAD)) != Err(RecvTimeoutError::Timeout) {
         return;
     }

@@ -126,6 +126,7 @@ where
     // taken out of it before this function returns.
     let (record, wait) = unsafe { main_record(origin, main) };
     worker.spawn_local(record.clone());
+    let _ = running.send(());
     crew::run_worker(&worker);
     drop(running);
     crew.end(fleet.grace());

@@ -14,9 +14,12 @@ mod events;
 mod figures;
 mod lives;
 mod long_runs;
+mod settings;
 mod stop;
 mod storage;
 mod suspension;
+
+pub(crate) use settings::WorkerSettings;
 
 use crate::locals::Locals;
 use crate::long_run::{LongRuns, Report};
@@ -30,7 +33,7 @@ use crate::roster::{NOT_RUNNING, Roster, RunningSlot};
 use crate::slot::{Event, Slot};
 use crate::slots::Slots;
 use crate::spawn_queue::{Fleet, SpawnQueue};
-use crate::stack::{Stack, StackSettings, Stacks};
+use crate::stack::{Stack, Stacks};
 use crate::sys::affinity::CpuSet;
 use crate::sys::clock::Clock;
 use crate::timer::Wheel;
@@ -55,6 +58,9 @@ const ROUNDS: u32 = 4;
 /// Turns between two looks at a poller without sources, while there is something to run.
 const BLIND_TURNS: u32 = 32;
 
+/// So many messages take the worker a while, which is not the doing of a coroutine.
+const FLOOD: usize = 4096;
+
 /// Bytes above the stack pointer that a resumed coroutine touches first: the frames that return from its park, and what
 /// they were called to fill.
 const BOTTOM_FRAMES: usize = 1024;
@@ -75,19 +81,6 @@ pub(crate) enum Unwinding {
     Perhaps,
     /// It is.
     Yes,
-}
-
-/// What a worker is to be.
-#[derive(Clone, Debug)]
-pub(crate) struct WorkerSettings {
-    /// Its stacks.
-    pub(crate) stacks: StackSettings,
-    /// Nanoseconds from which on a run is long.
-    pub(crate) long_run: u64,
-    /// Makes the coroutine that tells of a long run: whoever listens is the user's code.
-    pub(crate) reporter: fn(Report) -> RecordRef,
-    /// Where its thread could run before it was pinned, if it is.
-    pub(crate) unpinned: Option<CpuSet>,
 }
 
 /// One worker.
@@ -228,8 +221,15 @@ impl Worker {
         }
         let mut messages = self.messages.take();
         self.remote.take_messages(&mut messages);
+        let flood = messages.len() >= FLOOD;
+        if flood {
+            self.read_clock();
+        }
         for message in messages.drain(..) {
             self.read(message);
+        }
+        if flood {
+            self.begin_window();
         }
         self.messages.replace(messages);
     }
@@ -395,28 +395,6 @@ impl Worker {
         let until = [deadline, self.stop_at.get()].into_iter().flatten().min()?;
         // Where there are timers, the clock was read just now.
         Some(Duration::from_nanos(until.saturating_sub(self.long_runs.since())))
-    }
-
-    fn expire_timers(&self) {
-        if self.timers.borrow().is_empty() {
-            return;
-        }
-        let now = self.read_clock();
-        let mut expiries = 0;
-        while let Some(index) = self.pop_expired(now) {
-            self.slots.borrow_mut()[index].timer = None;
-            self.deliver_at(index, Event::Timeout);
-            expiries += 1;
-        }
-        if expiries > 0 {
-            self.remote.counters.timer_expiries.add(expiries);
-            // Many timers in one bucket take a while, which is not the coroutines' fault.
-            self.begin_window();
-        }
-    }
-
-    fn pop_expired(&self, now: u64) -> Option<u32> {
-        self.timers.borrow_mut().pop_expired(now)
     }
 
     fn trim_due(&self) -> io::Result<()> {

@@ -67,6 +67,29 @@ impl Worker {
         woke
     }
 
+    /// Wakes those whose deadline has passed.
+    pub(super) fn expire_timers(&self) {
+        if self.timers.borrow().is_empty() {
+            return;
+        }
+        let now = self.read_clock();
+        let mut expiries = 0;
+        while let Some(index) = self.pop_expired(now) {
+            self.slots.borrow_mut()[index].timer = None;
+            self.deliver_at(index, Event::Timeout);
+            expiries += 1;
+        }
+        if expiries > 0 {
+            self.remote.counters.timer_expiries.add(expiries);
+            // Many timers in one bucket take a while, which is not the coroutines' fault.
+            self.begin_window();
+        }
+    }
+
+    fn pop_expired(&self, now: u64) -> Option<u32> {
+        self.timers.borrow_mut().pop_expired(now)
+    }
+
     /// A slot is ready that was parked as `before` says: takes it out of its queue and its timer (invariant 3).
     pub(super) fn unpark(&self, index: u32, before: State) {
         let mut slots = self.slots.borrow_mut();

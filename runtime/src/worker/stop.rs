@@ -13,6 +13,7 @@ impl Worker {
         if !self.fleet.is_stopping() {
             return false;
         }
+        self.close_window_if_idle();
         match self.stop_at.get() {
             Some(stop_at) => self.is_quiet() || self.clock.now() >= stop_at,
             None => {
