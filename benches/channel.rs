@@ -86,7 +86,7 @@ fn timed(messages: u64, mut pass: impl FnMut()) -> Duration {
 }
 
 fn on_one<R>(f: impl FnOnce() -> R) -> R {
-    dormouse::Builder::new().run(f).unwrap()
+    dormouse::Builder::new().workers(1).run(f).unwrap()
 }
 
 fn on_two<R>(f: impl FnOnce() -> R) -> R {

@@ -17,6 +17,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
+/// As `dormouse::run`, on one worker: what is measured here is one worker's.
+fn on_one_worker<T>(f: impl FnOnce() -> T) -> T {
+    dormouse::Builder::new().workers(1).run(f).unwrap()
+}
+
 /// Those who share a worker.
 const CROWD: u64 = 8;
 
@@ -64,7 +69,7 @@ fn uncontended(group: &mut BenchmarkGroup<'_, WallTime>) {
     group.bench_function("std", |bencher| bencher.iter(|| *black_box(&std).lock().unwrap() += 1));
     group.bench_function("parking_lot", |bencher| bencher.iter(|| *black_box(&parking_lot).lock() += 1));
     let in_coroutine = |turns| {
-        dormouse::run(|| {
+        on_one_worker(|| {
             let (mutex, start) = (sync::Mutex::new(0), Instant::now());
             (0..turns).for_each(|_| *black_box(&mutex).lock().unwrap() += 1);
             start.elapsed()

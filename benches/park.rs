@@ -99,7 +99,7 @@ fn same_worker(trips: u64) -> Duration {
         returner.join().unwrap();
         took
     };
-    dormouse::Builder::new().run(run).unwrap()
+    dormouse::Builder::new().workers(1).run(run).unwrap()
 }
 
 /// The meeting of a server with a returner on another worker.
@@ -165,7 +165,7 @@ fn coroutine_and_thread(trips: u64) -> Duration {
         returner.join().unwrap();
         took
     };
-    dormouse::Builder::new().run(run).unwrap()
+    dormouse::Builder::new().workers(1).run(run).unwrap()
 }
 
 fn threads(trips: u64) -> Duration {

@@ -56,7 +56,7 @@ fn dormouse(rounds: u64, together: u64) -> Duration {
         handles.extend((0..together).map(|_| dormouse::spawn(|| ())));
         handles.drain(..).for_each(|handle| handle.join().unwrap());
     };
-    dormouse::Builder::new().run(|| time(rounds, round)).unwrap()
+    dormouse::Builder::new().workers(1).run(|| time(rounds, round)).unwrap()
 }
 
 fn tokio(rounds: u64, together: u64) -> Duration {

@@ -11,6 +11,11 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// As `dormouse::run`, on one worker: what is measured here is one worker's.
+fn on_one_worker<T>(f: impl FnOnce() -> T) -> T {
+    dormouse::Builder::new().workers(1).run(f).unwrap()
+}
+
 /// Bytes carried.
 const TOTAL: usize = 1 << 30;
 
@@ -89,19 +94,19 @@ fn two_workers() -> Duration {
     let (addr, known) = channel();
     let reader = thread::spawn(move || {
         pin(1);
-        dormouse::run(|| {
+        on_one_worker(|| {
             let listener = dormouse::net::TcpListener::bind("127.0.0.1:0").unwrap();
             addr.send(listener.local_addr().unwrap()).unwrap();
             read(listener.accept().unwrap().0)
         })
     });
     let addr = known.recv().unwrap();
-    let begin = dormouse::run(|| write(dormouse::net::TcpStream::connect(addr).unwrap()));
+    let begin = on_one_worker(|| write(dormouse::net::TcpStream::connect(addr).unwrap()));
     reader.join().unwrap() - begin
 }
 
 fn one_worker() -> Duration {
-    dormouse::run(|| {
+    on_one_worker(|| {
         let listener = dormouse::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let reader = dormouse::spawn(move || read(listener.accept().unwrap().0));

@@ -172,7 +172,7 @@ fn dormouse(count: usize, rounds: u64) -> PerYield {
         let handles: Vec<_> = (0..count).map(spawn).collect();
         handles.into_iter().for_each(|handle| handle.join().unwrap());
     };
-    dormouse::Builder::new().stack_size(STACK_SIZE).run(run).unwrap();
+    dormouse::Builder::new().workers(1).stack_size(STACK_SIZE).run(run).unwrap();
     race.result()
 }
 

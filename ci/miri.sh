@@ -27,7 +27,7 @@ miri() {
 
 # `lock::` alone would also find `sys::clock::`. Of `sync` everything: its unit tests run among plain threads.
 miri -p dormouse-runtime --lib -- timer:: readiness:: ready_queue:: pace:: slot:: slots:: mail:: inbox:: join_word:: once_arc:: \
-    os_thread:: waiter:: lock:: locals:: remote::record:: spawned:: sync:: \
+    os_thread:: waiter:: lock:: locals:: counters:: roster:: long_run:: remote::record:: spawned:: sync:: \
     --skip sys:: --skip stack::
 miri -p dormouse-net --lib -- once_arc:: unix_name:: control:: ancillary::
 echo "miri: passed in $SECONDS s"

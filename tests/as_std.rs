@@ -31,7 +31,7 @@ fn same(std: &[Case], ours: &[Case]) {
         let expected = support::bounded(LIMIT, move || Record::of(std));
         assert!(expected.len() > 1, "{name} looks at nothing");
         let on_a_thread = support::bounded(LIMIT, move || Record::of(ours));
-        let in_a_coroutine = support::bounded(LIMIT, move || dormouse::run(move || Record::of(ours)));
+        let in_a_coroutine = support::bounded(LIMIT, move || support::run(move || Record::of(ours)));
         for (place, seen) in [("on a thread", on_a_thread), ("in a coroutine", in_a_coroutine)] {
             differences.extend(difference(name, place, &expected, &seen));
         }

@@ -3,7 +3,7 @@
 mod support;
 
 use dormouse::thread::{no_park, sleep, yield_now};
-use dormouse::{Builder, run, spawn, spawn_local};
+use dormouse::{Builder, spawn, spawn_local};
 use dormouse_runtime::blocking;
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
+use support::run;
 use support::*;
 
 /// A call that says it has begun and lasts until its gate is opened; and what opens the gate.

@@ -2,12 +2,12 @@
 
 mod support;
 
-use dormouse::run;
 use dormouse_runtime::blocking;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
+use support::run;
 use support::*;
 
 const PATIENCE: Duration = Duration::from_secs(5);

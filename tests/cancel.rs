@@ -2,14 +2,14 @@
 
 mod support;
 
-use dormouse::{Builder, Cancelled, run, spawn, spawn_local, thread};
+use dormouse::{Builder, Cancelled, spawn, spawn_local, thread};
 use std::cell::Cell;
 use std::panic::catch_unwind;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
-use support::{OnDrop, Random, bounded, child, is_cancelled};
+use support::{OnDrop, Random, bounded, child, is_cancelled, run};
 
 #[test]
 fn every_park_is_a_cancellation_point() {

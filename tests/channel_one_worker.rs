@@ -4,8 +4,8 @@ mod support;
 
 use dormouse::sync::mpsc::{channel, sync_channel};
 use dormouse::sync::select;
-use dormouse::{run, spawn, thread};
-use support::{bounded, thread_number, wake_ups};
+use dormouse::{spawn, thread};
+use support::{bounded, run, thread_number, wake_ups};
 
 const TRIPS: u64 = 20_000;
 

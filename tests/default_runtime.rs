@@ -2,9 +2,9 @@
 
 mod support;
 
-use dormouse::{run, spawn, thread};
+use dormouse::{spawn, thread};
 use std::time::Duration;
-use support::{bounded, child, descriptors, is_cancelled, limit, threads};
+use support::{bounded, child, descriptors, is_cancelled, limit, run, threads};
 
 #[test]
 fn the_first_spawn_starts_it_and_later_ones_share_it() {

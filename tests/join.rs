@@ -4,7 +4,7 @@
 
 mod support;
 
-use dormouse::{Builder, run, spawn, spawn_local, thread};
+use dormouse::{Builder, spawn, spawn_local, thread};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
-use support::{OnDrop, bounded, child, eventually, is_cancelled};
+use support::{OnDrop, bounded, child, eventually, is_cancelled, run};
 
 #[test]
 fn it_waits_and_gives_the_result() {

@@ -2,10 +2,10 @@
 
 mod support;
 
-use dormouse::{run, spawn, thread};
+use dormouse::{spawn, thread};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
-use support::{bounded, message};
+use support::{bounded, message, run};
 
 /// Calls `f` inside `no_park` inside a catch, and panics unless that did.
 #[track_caller]

@@ -2,9 +2,9 @@
 
 mod support;
 
-use dormouse::{Builder, run, spawn, spawn_local, thread};
+use dormouse::{Builder, spawn, spawn_local, thread};
 use std::hint::black_box;
-use support::{Ended, child, use_stack};
+use support::{Ended, child, run, use_stack};
 
 /// Recurses without end.
 #[inline(never)]
@@ -40,6 +40,7 @@ fn of_a_coroutine_is_named() {
 fn of_a_coroutine_without_a_name_is_named_by_its_place() {
     let ended = child("of_a_coroutine_without_a_name_is_named_by_its_place", 10, || {
         Builder::new()
+            .workers(1)
             .stack_size(128 << 10)
             .run(|| {
                 drop(spawn(thread::yield_now));
@@ -107,7 +108,7 @@ fn on_the_default_runtime_is_named() {
 #[test]
 fn with_a_guard_by_mprotect_is_named() {
     let ended = child("with_a_guard_by_mprotect_is_named", 10, || {
-        Builder::new().guard_by_mprotect(true).run(|| spawn(|| overflow(0)).join().unwrap()).unwrap();
+        Builder::new().workers(1).guard_by_mprotect(true).run(|| spawn(|| overflow(0)).join().unwrap()).unwrap();
     });
     is_named(&ended, &[]);
 }
@@ -116,6 +117,7 @@ fn with_a_guard_by_mprotect_is_named() {
 fn into_the_middle_of_a_large_guard_is_named() {
     let ended = child("into_the_middle_of_a_large_guard_is_named", 10, || {
         Builder::new()
+            .workers(1)
             .stack_size(256 << 10)
             .guard_size(64 << 10)
             .run(|| {

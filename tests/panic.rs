@@ -4,13 +4,13 @@
 
 mod support;
 
-use dormouse::{Builder, run, spawn, spawn_local, thread};
+use dormouse::{Builder, spawn, spawn_local, thread};
 use std::cell::{Cell, RefCell};
 use std::panic::{catch_unwind, panic_any, resume_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
-use support::{OnDrop, bounded, child, is_cancelled, message};
+use support::{OnDrop, bounded, child, is_cancelled, message, run};
 
 #[test]
 fn the_worker_goes_on() {

@@ -2,13 +2,13 @@
 
 mod support;
 
-use dormouse::{Builder, run, spawn, spawn_local, thread};
+use dormouse::{Builder, spawn, spawn_local, thread};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
-use support::{Random, bounded, child, descriptors, eventually};
+use support::{Random, bounded, child, descriptors, eventually, run};
 
 #[test]
 fn an_unpark_before_the_park_ends_it() {

@@ -2,12 +2,12 @@
 
 mod support;
 
-use dormouse::{run, spawn, thread};
+use dormouse::{spawn, thread};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
-use support::{Random, bounded, child};
+use support::{Random, bounded, child, run};
 
 #[test]
 fn sleep_is_never_early() {

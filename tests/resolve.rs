@@ -7,13 +7,14 @@ mod support;
 
 use dormouse::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs, lookup_host};
 use dormouse::thread::{self, yield_now};
-use dormouse::{Builder, run, spawn, spawn_local};
+use dormouse::{Builder, spawn, spawn_local};
 use std::ffi::{CStr, c_char, c_int};
 use std::io::{Error, ErrorKind};
 use std::net::{self, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
+use support::run;
 use support::*;
 
 /// Names of slow hosts that are being looked up or may be answered.

@@ -2,14 +2,14 @@
 
 mod support;
 
-use dormouse::{Builder, run, spawn, spawn_local, thread};
+use dormouse::{Builder, spawn, spawn_local, thread};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use support::{OnDrop, bounded, child, message, use_stack};
+use support::{OnDrop, bounded, child, message, run, use_stack};
 
 #[test]
 fn the_closure_borrows_and_need_not_be_send() {
@@ -167,7 +167,7 @@ fn the_main_stack_is_a_mebibyte() {
 #[test]
 fn the_main_stack_is_an_option() {
     bounded(10, || {
-        let used = Builder::new().main_stack_size(8 << 20).run(|| {
+        let used = Builder::new().workers(1).main_stack_size(8 << 20).run(|| {
             use_stack(6 << 20);
             thread::stack_high_water().unwrap().unwrap()
         });
@@ -178,7 +178,7 @@ fn the_main_stack_is_an_option() {
 #[test]
 fn a_smaller_main_stack_overflows_sooner() {
     let ended = child("a_smaller_main_stack_overflows_sooner", 10, || {
-        Builder::new().main_stack_size(128 << 10).run(|| use_stack(256 << 10)).unwrap();
+        Builder::new().workers(1).main_stack_size(128 << 10).run(|| use_stack(256 << 10)).unwrap();
     });
     ended.said(&["coroutine 'main'", "tests/run.rs", "131072 bytes"]);
     assert_eq!(ended.signal(), Some(libc::SIGABRT));
@@ -216,7 +216,7 @@ fn an_io_error_as_a_payload_comes_out_as_it_is() {
         let fail = || -> u8 { resume_unwind(Box::new(io::Error::other("mine"))) };
         let panic = catch_unwind(|| run(fail)).unwrap_err();
         assert!(panic.is::<io::Error>());
-        let panic = catch_unwind(|| Builder::new().run(fail)).unwrap_err();
+        let panic = catch_unwind(|| Builder::new().workers(1).run(fail)).unwrap_err();
         assert!(panic.is::<io::Error>());
     });
 }
@@ -225,7 +225,15 @@ fn an_io_error_as_a_payload_comes_out_as_it_is() {
 fn the_closure_may_be_larger_than_the_main_stack() {
     bounded(10, || {
         let large = [7u8; 256 << 10];
-        let last = Builder::new().main_stack_size(64 << 10).run(move || large[large.len() - 1]);
+        let last = Builder::new().workers(1).main_stack_size(64 << 10).run(move || large[large.len() - 1]);
         assert_eq!(last.unwrap(), 7);
+    });
+}
+
+#[test]
+fn without_a_number_there_are_as_many_workers_as_processors() {
+    bounded(10, || {
+        let workers = dormouse::run(|| dormouse::metrics().workers.len());
+        assert_eq!(workers, std::thread::available_parallelism().unwrap().get());
     });
 }

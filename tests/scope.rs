@@ -2,12 +2,12 @@
 
 mod support;
 
-use dormouse::{Builder, no_park, run, spawn, thread};
+use dormouse::{Builder, no_park, spawn, thread};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
-use support::{OnDrop, Random, bounded, eventually, message};
+use support::{OnDrop, Random, bounded, eventually, message, run};
 
 /// Runs `body` as a coroutine on one worker and on three, and on a plain thread.
 fn everywhere(body: fn()) {

@@ -2,12 +2,12 @@
 
 mod support;
 
-use dormouse::{Builder, run, spawn, thread};
+use dormouse::{Builder, spawn, thread};
 use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
-use support::{OnDrop, bounded, child, eventually, is_cancelled};
+use support::{OnDrop, bounded, child, eventually, is_cancelled, run};
 
 /// Runs `body` as a coroutine on one worker and on three, and on a plain thread.
 fn everywhere(body: fn()) {

@@ -2,14 +2,14 @@
 
 mod support;
 
-use dormouse::{Builder, run, spawn, spawn_local, thread};
+use dormouse::{Builder, spawn, spawn_local, thread};
 use std::cell::Cell;
 use std::panic::catch_unwind;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
-use support::{OnDrop, bounded, child, descriptors, eventually, is_cancelled, mappings, threads};
+use support::{OnDrop, bounded, child, descriptors, eventually, is_cancelled, mappings, run, threads};
 
 /// Counts those that exist.
 struct Counted(Arc<AtomicUsize>);
@@ -226,6 +226,7 @@ fn the_stack_of_a_leaked_one_stays() {
     let ended = child("the_stack_of_a_leaked_one_stays", 10, || {
         static PLACE: AtomicUsize = AtomicUsize::new(0);
         Builder::new()
+            .workers(1)
             .shutdown_timeout(Duration::from_millis(1))
             .run(|| {
                 spawn(|| {
@@ -257,15 +258,17 @@ fn a_worker_that_never_yields_is_named_and_left() {
             .shutdown_timeout(Duration::from_millis(100))
             .run(move || {
                 let main = std::thread::current().id();
-                for _ in 0..40 {
+                for n in 0..40 {
                     let sets = Arc::clone(&sets);
-                    spawn(move || {
+                    let named = thread::Builder::new().name(format!("stuck {n}"));
+                    let spawned = named.spawn(move || {
                         if std::thread::current().id() != main && !sets.swap(true, SeqCst) {
                             loop {
                                 std::thread::sleep(Duration::from_millis(1));
                             }
                         }
                     });
+                    drop(spawned.unwrap());
                 }
                 eventually(5, "worker 1 is stuck", || stuck.load(SeqCst));
             })
@@ -273,7 +276,7 @@ fn a_worker_that_never_yields_is_named_and_left() {
         eprintln!("went on");
     });
     ended.succeeded();
-    ended.said(&["burrow-1", "does not yield", "went on"]);
+    ended.said(&["burrow-1", "coroutine 'stuck ", "spawned at tests/shutdown.rs:", "does not yield", "went on"]);
 }
 
 #[test]
@@ -339,6 +342,7 @@ fn worker_threads_have_the_prefix_in_their_names() {
 fn one_that_swallows_every_cancel_of_a_park_is_leaked_and_named() {
     let ended = child("one_that_swallows_every_cancel_of_a_park_is_leaked_and_named", 5, || {
         Builder::new()
+            .workers(1)
             .shutdown_timeout(Duration::from_millis(200))
             .run(|| {
                 spawn(|| {
@@ -425,4 +429,26 @@ fn the_drop_of_a_detached_result_is_not_cut_short() {
         });
     });
     ended.succeeded();
+}
+
+/// `run` cannot return while its own thread is kept, but it is said by whom.
+#[test]
+fn one_that_never_yields_on_the_callers_thread_is_named() {
+    let ended = child("one_that_never_yields_on_the_callers_thread_is_named", 10, || {
+        Builder::new()
+            .workers(2)
+            .shutdown_timeout(Duration::from_millis(100))
+            .run(|| {
+                let named = thread::Builder::new().name("keeper".into());
+                let keeper = named.spawn_local(|| {
+                    let _on_drop = OnDrop(|| std::thread::sleep(Duration::from_millis(1500)));
+                    thread::park();
+                });
+                drop(keeper.unwrap());
+                thread::yield_now();
+            })
+            .unwrap();
+    });
+    ended.succeeded();
+    ended.said(&["the thread that called `run` runs coroutine 'keeper', spawned at tests/shutdown.rs:"]);
 }

@@ -2,11 +2,11 @@
 
 mod support;
 
-use dormouse::{Builder, run, spawn, spawn_local, thread};
+use dormouse::{Builder, spawn, spawn_local, thread};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
-use support::{Random, bounded, is_cancelled};
+use support::{Random, bounded, is_cancelled, run};
 
 fn sleeps_at_least(duration: Duration) {
     let start = Instant::now();
@@ -134,6 +134,7 @@ fn sleepers_wake_in_the_order_of_their_deadlines() {
 fn ten_thousand_at_once() {
     bounded(20, || {
         Builder::new()
+            .workers(1)
             .stack_size(32 << 10)
             .run(|| {
                 let asleep = Rc::new(Cell::new(0));

@@ -2,11 +2,11 @@
 
 mod support;
 
-use dormouse::{Builder, run, spawn, spawn_local, thread};
+use dormouse::{Builder, spawn, spawn_local, thread};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
-use support::{bounded, child, mappings, message, use_stack};
+use support::{bounded, child, mappings, message, run, use_stack};
 
 const KIB: usize = 1 << 10;
 
@@ -52,6 +52,7 @@ fn guards_by_mprotect_work() {
     bounded(10, || {
         let before = mappings();
         Builder::new()
+            .workers(1)
             .guard_by_mprotect(true)
             .stack_size(64 * KIB)
             .run(move || {
@@ -111,6 +112,7 @@ fn address_space() -> u64 {
 fn without_a_free_stack_closures_wait_for_one() {
     let ended = child("without_a_free_stack_closures_wait_for_one", 20, || {
         Builder::new()
+            .workers(1)
             .guard_by_mprotect(true)
             .stack_size(32 * KIB)
             .run(|| {
@@ -149,7 +151,8 @@ fn without_a_stack_for_the_first_coroutine_the_error_names_the_limit() {
         // Enough for the descriptors' side of a start, none for a stack and its guard.
         let found = (0..12).find_map(|left| {
             let held = take_mappings(left);
-            let error = Builder::new().guard_by_mprotect(true).run(|| ()).err().map(|error| error.to_string());
+            let error =
+                Builder::new().workers(1).guard_by_mprotect(true).run(|| ()).err().map(|error| error.to_string());
             // SAFETY: mapped by `take_mappings`, and nobody uses them.
             held.iter().for_each(|at| _ = unsafe { libc::munmap(*at as *mut _, 4096) });
             error.filter(|error| error.contains("vm.max_map_count"))
@@ -182,6 +185,7 @@ fn many_coroutines_parked_at_once() {
     let ended = child("many_coroutines_parked_at_once", 60, || {
         let count = if cfg!(debug_assertions) { 70_000 } else { 200_000 };
         Builder::new()
+            .workers(1)
             .stack_size(16 * KIB)
             .run(|| {
                 let before = (mappings(), support::resident_kib());
@@ -213,6 +217,7 @@ fn many_coroutines_parked_at_once() {
 fn a_stack_smaller_than_two_guards_is_refused_at_spawn() {
     let ended = child("a_stack_smaller_than_two_guards_is_refused_at_spawn", 5, || {
         Builder::new()
+            .workers(1)
             .stack_size(128 << 10)
             .guard_size(32 << 10)
             .run(|| {

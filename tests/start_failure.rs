@@ -2,10 +2,10 @@
 
 mod support;
 
-use dormouse::{Builder, run, thread};
+use dormouse::{Builder, thread};
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use support::{bounded, child, descriptors, eventually, limit, threads};
+use support::{bounded, child, descriptors, eventually, limit, run, threads};
 
 #[track_caller]
 fn refused(builder: Builder, text: &str) {
@@ -84,7 +84,7 @@ fn no_memory_for_the_main_stack() {
         run(|| ());
         let used = support::status_field("/proc/self/status", "VmSize") << 10;
         limit(libc::RLIMIT_AS, used + (16 << 20));
-        let error = Builder::new().main_stack_size(128 << 20).run(|| eprintln!("called")).unwrap_err();
+        let error = Builder::new().workers(1).main_stack_size(128 << 20).run(|| eprintln!("called")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
         assert!(error.to_string().contains("ulimit -v"), "{error}");
         run(thread::yield_now);

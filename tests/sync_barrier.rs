@@ -4,12 +4,12 @@ mod net_support;
 mod support;
 
 use dormouse::sync::{Arc, Barrier};
-use dormouse::{no_park, run, spawn, thread};
+use dormouse::{no_park, spawn, thread};
 use net_support::in_three_settings;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
-use support::{Random, bounded, is_cancelled};
+use support::{Random, bounded, is_cancelled, run};
 
 /// One in a static: the constructor is const.
 static PAIR: Barrier = Barrier::new(2);

@@ -4,14 +4,14 @@ mod net_support;
 mod support;
 
 use dormouse::sync::{Arc, Condvar, Mutex, WaitTimeoutResult};
-use dormouse::{Builder, run, spawn, spawn_local, thread};
+use dormouse::{Builder, spawn, spawn_local, thread};
 use net_support::in_three_settings;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
-use support::{OnDrop, Random, bounded, is_cancelled, message};
+use support::{OnDrop, Random, bounded, is_cancelled, message, run};
 
 /// Long enough never to pass in a test.
 const FOREVER: Duration = Duration::from_secs(3600);

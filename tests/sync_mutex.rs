@@ -4,14 +4,14 @@ mod net_support;
 mod support;
 
 use dormouse::sync::{Arc, LockResult, MappedMutexGuard, Mutex, MutexGuard, PoisonError, TryLockError};
-use dormouse::{Builder, run, spawn, spawn_local, thread};
+use dormouse::{Builder, spawn, spawn_local, thread};
 use net_support::in_three_settings;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
-use support::{OnDrop, Random, bounded, is_cancelled, message};
+use support::{OnDrop, Random, bounded, is_cancelled, message, run};
 
 /// Lets the others of this worker run until they wait for something.
 fn settle() {

@@ -4,12 +4,12 @@ mod net_support;
 mod support;
 
 use dormouse::sync::{Arc, Notify};
-use dormouse::{Builder, run, spawn, thread};
+use dormouse::{Builder, spawn, thread};
 use net_support::in_three_settings;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
-use support::{OnDrop, Random, bounded, eventually, is_cancelled};
+use support::{OnDrop, Random, bounded, eventually, is_cancelled, run};
 
 static SHARED: Notify = Notify::new();
 

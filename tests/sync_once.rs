@@ -4,14 +4,14 @@ mod net_support;
 mod support;
 
 use dormouse::sync::{Arc, LazyLock, Mutex, Once, OnceLock, OnceState};
-use dormouse::{Builder, run, spawn, spawn_local, thread};
+use dormouse::{Builder, spawn, spawn_local, thread};
 use net_support::in_three_settings;
 use std::cell::Cell;
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use support::{bounded, is_cancelled, message};
+use support::{bounded, is_cancelled, message, run};
 
 /// Lets the others of this worker run until they wait for something.
 fn settle() {

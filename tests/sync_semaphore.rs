@@ -4,13 +4,13 @@ mod net_support;
 mod support;
 
 use dormouse::sync::{AcquireTimeoutError, Arc, Semaphore, TryAcquireError};
-use dormouse::{Builder, run, spawn, thread};
+use dormouse::{Builder, spawn, thread};
 use net_support::in_three_settings;
 use std::panic::catch_unwind;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
-use support::{OnDrop, Random, bounded, is_cancelled};
+use support::{OnDrop, Random, bounded, is_cancelled, run};
 
 static TWO: Semaphore = Semaphore::new(2);
 

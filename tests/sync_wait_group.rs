@@ -4,12 +4,12 @@ mod net_support;
 mod support;
 
 use dormouse::sync::{Arc, WaitGroup};
-use dormouse::{Builder, run, spawn, thread};
+use dormouse::{Builder, spawn, thread};
 use net_support::in_three_settings;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
-use support::{Random, bounded, is_cancelled};
+use support::{Random, bounded, is_cancelled, run};
 
 #[test]
 fn a_group_of_one_does_not_wait() {

@@ -2,7 +2,7 @@
 mod tcp_support;
 
 use dormouse::net::{TcpListener, TcpStream};
-use dormouse::{Builder, run, spawn, spawn_local, thread};
+use dormouse::{Builder, spawn, spawn_local, thread};
 use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::SocketAddr;

@@ -3,7 +3,7 @@ mod tcp_support;
 
 use dormouse::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use dormouse::os::linux::net::TcpStreamExt;
-use dormouse::{run, spawn_local, thread};
+use dormouse::{spawn_local, thread};
 use socket2::SockRef;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;

@@ -249,7 +249,7 @@ fn a_descriptor_used_again_while_stale_events_are_in_flight() {
         return Kid::start(NAME).finish();
     }
     bounded(|| {
-        dormouse::run(|| {
+        run(|| {
             let (listener, addr) = listener();
             let mut used = std::collections::HashMap::<RawFd, u32>::new();
             let mut peers = Vec::new();
@@ -291,7 +291,7 @@ fn events_of_a_stream_that_a_child_inherited_are_ignored() {
         return Kid::start(NAME).finish();
     }
     bounded(|| {
-        dormouse::run(|| {
+        run(|| {
             let (ours, mut peer) = pair();
             touch(&ours);
             // SAFETY: the child only sleeps until it is killed.
@@ -399,7 +399,7 @@ fn a_stream_keeps_no_descriptor_of_an_ended_runtime() {
     bounded(|| {
         let (ours, peer) = pair();
         let use_it = || {
-            dormouse::run(|| {
+            run(|| {
                 ours.set_read_timeout(Some(std::time::Duration::from_millis(1))).unwrap();
                 assert!((&ours).read(&mut [0]).is_err());
             });

@@ -2,7 +2,7 @@
 mod tcp_support;
 
 use dormouse::net::{TcpListener, TcpStream};
-use dormouse::{run, spawn, spawn_local};
+use dormouse::{spawn, spawn_local};
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;

@@ -3,11 +3,11 @@ mod support;
 mod tcp_support;
 
 use dormouse::net::{TcpListener, TcpStream};
-use dormouse::{run, spawn_local, thread};
+use dormouse::{spawn_local, thread};
 use socket2::SockRef;
 use std::io::{ErrorKind, Read};
 use std::time::{Duration, Instant};
-use support::{child, is_cancelled, limit, status_field};
+use support::{child, is_cancelled, limit, run, status_field};
 use tcp_support::*;
 
 const LONG: Option<Duration> = Some(Duration::from_secs(15));

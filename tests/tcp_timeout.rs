@@ -2,7 +2,7 @@
 mod tcp_support;
 
 use dormouse::net::{TcpListener, TcpStream};
-use dormouse::{run, spawn, spawn_local, thread};
+use dormouse::{spawn, spawn_local, thread};
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;

@@ -3,7 +3,7 @@ mod tcp_support;
 
 use dormouse::net::{Shutdown, TcpStream};
 use dormouse::thread::LocalJoinHandle;
-use dormouse::{run, spawn, spawn_local};
+use dormouse::{spawn, spawn_local};
 use std::cell::RefCell;
 use std::io::{ErrorKind, Read, Write};
 use std::mem::MaybeUninit;

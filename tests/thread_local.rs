@@ -3,7 +3,7 @@
 mod support;
 
 use dormouse::thread::{AccessError, LocalKey};
-use dormouse::{Builder, Cancelled, run, spawn, thread, thread_local};
+use dormouse::{Builder, Cancelled, spawn, thread, thread_local};
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::panic::{catch_unwind, resume_unwind};
@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
-use support::{OnDrop, bounded, child};
+use support::{OnDrop, bounded, child, run};
 
 thread_local! {
     static NUMBER: Cell<u32> = const { Cell::new(7) };
@@ -381,6 +381,7 @@ fn a_leaked_coroutine_keeps_its_values() {
         static DROPPED: AtomicUsize = AtomicUsize::new(0);
         thread_local!(static KEPT: OnDrop<fn()> = const { OnDrop(|| _ = DROPPED.fetch_add(1, SeqCst)) });
         Builder::new()
+            .workers(1)
             .shutdown_timeout(Duration::from_millis(10))
             .run(|| {
                 spawn(|| {

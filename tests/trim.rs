@@ -2,14 +2,14 @@
 
 mod support;
 
-use dormouse::{Builder, run, spawn, spawn_local, thread};
+use dormouse::{Builder, spawn, spawn_local, thread};
 use std::cell::Cell;
 use std::hint::black_box;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
-use support::{bounded, child, eventually, resident_kib, thread_number, use_stack, wake_ups};
+use support::{bounded, child, eventually, resident_kib, run, thread_number, use_stack, wake_ups};
 
 const KIB: usize = 1 << 10;
 
@@ -167,6 +167,7 @@ fn a_runtime_that_never_had_anything_to_do_makes_no_wake_ups() {
 fn the_memory_of_a_burst_is_given_back() {
     let ended = child("the_memory_of_a_burst_is_given_back", 20, || {
         Builder::new()
+            .workers(1)
             .stack_size(32 * KIB)
             .run(|| {
                 spawn(|| ()).join().unwrap();
@@ -199,6 +200,7 @@ fn the_memory_of_a_burst_is_given_back() {
 fn a_burst_in_each_of_many_rounds_needs_no_more_than_one() {
     let ended = child("a_burst_in_each_of_many_rounds_needs_no_more_than_one", 30, || {
         Builder::new()
+            .workers(1)
             .stack_size(32 * KIB)
             .run(|| {
                 let count = Arc::new(AtomicUsize::new(0));
@@ -254,7 +256,7 @@ fn a_park_on_a_foreign_stack_trims_nothing() {
     let ended = support::child("a_park_on_a_foreign_stack_trims_nothing", 10, || {
         // Mapped before the runtime's stacks, and a second one after, so that one of them lies above the coroutine's.
         let before = corosensei::stack::DefaultStack::new(64 << 10).unwrap();
-        dormouse::run(move || {
+        support::run(move || {
             let after = corosensei::stack::DefaultStack::new(64 << 10).unwrap();
             let parked = [before, after].map(|foreign| {
                 dormouse::spawn_local(move || {

@@ -2,7 +2,7 @@
 mod net_support;
 
 use dormouse::os::unix::net::{SocketAddr, UnixListener, UnixStream};
-use dormouse::{run, spawn, spawn_local, thread};
+use dormouse::{spawn, spawn_local, thread};
 use net_support::*;
 use std::cell::Cell;
 use std::io::{ErrorKind, Read, Write};

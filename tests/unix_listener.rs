@@ -2,7 +2,7 @@
 mod net_support;
 
 use dormouse::os::unix::net::{SocketAddr, UnixListener, UnixStream};
-use dormouse::{run, spawn};
+use dormouse::spawn;
 use net_support::*;
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;

@@ -2,13 +2,13 @@
 
 mod support;
 
-use dormouse::{Builder, run, spawn, spawn_local, thread};
+use dormouse::{Builder, spawn, spawn_local, thread};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
-use support::bounded;
+use support::{bounded, run};
 
 #[test]
 fn yields_go_round_robin() {
@@ -230,6 +230,7 @@ fn a_timer_fires_between_long_turns_among_many_short_ones() {
 fn a_sleep_of_nothing_in_a_loop_lets_others_run() {
     bounded(10, || {
         Builder::new()
+            .workers(1)
             .run(|| {
                 spawn(|| {
                     loop {

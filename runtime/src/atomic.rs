@@ -8,7 +8,7 @@ pub(crate) use plain::SharedCell;
 #[cfg(not(dormouse_loom))]
 pub(crate) use std::hint::spin_loop;
 #[cfg(not(dormouse_loom))]
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(not(dormouse_loom))]
 pub(crate) use std::thread::yield_now;
 
@@ -23,7 +23,7 @@ pub(crate) use loom::cell::UnsafeCell as SharedCell;
 #[cfg(dormouse_loom)]
 pub(crate) use loom::hint::spin_loop;
 #[cfg(dormouse_loom)]
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(dormouse_loom)]
 pub(crate) use loom::thread::{yield_now, yield_now as doze};
 

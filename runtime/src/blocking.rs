@@ -37,6 +37,7 @@ use crate::os_thread::Parked;
 use crate::waiter::Wait;
 use crate::{current, park};
 use call::{Call, Detached, Stage, drop_quietly};
+pub(crate) use pool::Depth;
 use pool::Pool;
 use std::io;
 use std::panic::resume_unwind;
@@ -49,7 +50,8 @@ use std::time::Instant;
 /// after ten idle seconds. Calls beyond that wait for their turn, first come, first served. A panic of `f` comes out here.
 ///
 /// A thread inherits the signal mask, the CPU affinity and the scheduling policy of the worker, or the thread of the pool,
-/// that happens to start it, and keeps them: whoever pins one worker may pin calls of all.
+/// that happens to start it, and keeps them: whoever pins one worker by hand may pin calls of all. Workers pinned by
+/// [`Builder::affinity`](crate::Builder::affinity) pass on what they could run on before.
 ///
 /// # Errors
 ///
@@ -167,6 +169,11 @@ where
     F: FnOnce() + Send + 'static,
 {
     shared::for_drops().submit(Arc::new(Detached::new(f)));
+}
+
+/// How busy the threads of the process are.
+pub(crate) fn depth() -> Depth {
+    shared::depth()
 }
 
 fn in_coroutine() -> bool {

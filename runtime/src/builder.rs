@@ -1,5 +1,6 @@
 //! What a runtime can be given before it starts.
 
+use crate::handle::Runtime;
 use crate::runtime::{self, Settings};
 use crate::stack::GuardKind;
 use std::io;
@@ -27,15 +28,18 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// One worker, 64 KiB stacks (256 KiB with debug assertions), a 1 MiB main stack, guards of one page, five seconds
-    /// for shutdown.
+    /// As many workers as [`available_parallelism`](std::thread::available_parallelism) says, 64 KiB stacks (256 KiB with
+    /// debug assertions), a 1 MiB main stack, guards of one page, five seconds for shutdown, reports of runs longer than 10
+    /// ms, no affinity.
     pub fn new() -> Builder {
         Builder { settings: Settings::default() }
     }
 
-    /// How many OS threads run coroutines. The thread that calls [`run`](Builder::run) is the first of them.
+    /// How many OS threads run coroutines; without this, as many as
+    /// [`available_parallelism`](std::thread::available_parallelism) says at the start. The thread that calls [`run`](Builder::run) is the first of them; those of
+    /// [`build`](Builder::build) all are in the background.
     pub fn workers(mut self, count: usize) -> Builder {
-        self.settings.workers = count;
+        self.settings.workers = Some(count);
         self
     }
 
@@ -72,11 +76,82 @@ impl Builder {
         self
     }
 
-    /// How long the end of [`run`](Builder::run) waits for coroutines that do not end although they are cancelled. What
-    /// is left then is leaked with its stack and named on standard error.
+    /// How long the end of [`run`](Builder::run), or of a [`Runtime`], waits for coroutines that do not end although they are
+    /// cancelled. What is left then is leaked with its stack and named on standard error, and so is one that does not
+    /// even yield, with the worker that it keeps. The end of `run` cannot leave the calling thread, so it waits for such a
+    /// one there for as long as it takes, and another worker, if there is one, says for whom.
+    ///
+    /// Calls handed to the [threads for blocking calls](crate::blocking) are no part of the runtime: one that has begun goes on
+    /// and its result is dropped, one that has not is never made. Only what may not be cut short, like the close of a
+    /// socket that lingers, is waited for, within this time.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Builder {
         self.settings.shutdown_timeout = timeout;
         self
+    }
+
+    /// How long a coroutine may keep its worker from the poller, and with it all the others there, until that is reported:
+    /// 10 ms if nothing is said here, `None` for as long as it likes. To keep a worker means to compute, or to block in what
+    /// does not know of coroutines; the time in which the kernel did not let the thread run counts as well.
+    ///
+    /// When the worker gets to its poller again, it counts the run in [`metrics()`](crate::metrics()) and says through the
+    /// [`log`](https://docs.rs/log) crate, at level `warn` with the target `dormouse`, which coroutine it was, where that was
+    /// spawned and how long it ran. The clock is not read for each coroutine: if the run came among many short ones, all
+    /// those it may have been are named, 64 at most, and the next of its kind is named alone. A worker makes
+    /// one report a second, and each tells how many long runs there were in between. Reports are made by a coroutine of
+    /// their own on the same worker, so a logger may park.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dormouse_runtime::{Builder, metrics, thread};
+    /// use std::time::Duration;
+    ///
+    /// let long_runs = Builder::new().workers(1).long_run(Some(Duration::from_millis(1))).run(|| {
+    ///     thread::spawn(|| std::thread::sleep(Duration::from_millis(2))).join().unwrap();
+    ///     thread::sleep(Duration::from_millis(1));
+    ///     metrics().total.long_runs
+    /// })?;
+    /// assert!(long_runs >= 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn long_run(mut self, limit: Option<Duration>) -> Builder {
+        self.settings.long_run = limit;
+        self
+    }
+
+    /// Whether each worker is pinned to a core of its own, as far as there are as many: of those that the calling thread may run
+    /// on, which is what taskset(1) and the cgroup have left of them. Off if nothing is said here.
+    ///
+    /// After [`run`](Builder::run) the calling thread may run where it could before. Threads that coroutines start with
+    /// `std::thread` inherit the one core of their worker, and `available_parallelism` says 1 there; threads that make
+    /// [blocking calls](crate::blocking) are not pinned.
+    pub fn affinity(mut self, pinned: bool) -> Builder {
+        self.settings.affinity = pinned;
+        self
+    }
+
+    /// Starts a runtime whose workers all are background threads, named `prefix-0` and so on. The size of the main stack is of
+    /// no account: there is no first coroutine.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for no worker or an impossible size; EMFILE, ENFILE, ENOMEM or EAGAIN from opening a poller, mapping
+    /// a stack or starting a thread; EPERM from pinning one.
+    ///
+    /// # Blocking
+    ///
+    /// Waits until the threads have started: parks a coroutine, blocks a plain thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = dormouse_runtime::Builder::new().workers(2).name_prefix("burrow").build()?;
+    /// assert_eq!(runtime.spawn(|| 1).join().unwrap(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn build(self) -> io::Result<Runtime> {
+        let (fleet, crew) = runtime::start(&self.settings)?;
+        Ok(Runtime::from_parts(fleet, crew))
     }
 
     /// Starts the workers and runs `f` as the first coroutine on the calling thread. When `f` has returned, every
@@ -89,7 +164,7 @@ impl Builder {
     /// # Errors
     ///
     /// `InvalidInput` for no worker or an impossible size; EMFILE, ENFILE, ENOMEM or EAGAIN from opening a poller, mapping
-    /// a stack or starting a thread. `f` then was not called.
+    /// a stack or starting a thread; EPERM from pinning one. `f` then was not called.
     ///
     /// # Panics
     ///
@@ -126,9 +201,10 @@ impl Default for Builder {
 
 /// Runs `f` as the first coroutine of a runtime on the calling thread.
 ///
-/// The calling thread becomes worker 0. `f` need be neither `Send` nor `'static`; it runs on a 1 MiB stack. When it has
+/// The calling thread becomes worker 0, and there are as many more as
+/// [`available_parallelism`](std::thread::available_parallelism) says. `f` need be neither `Send` nor `'static`; it runs on a 1 MiB stack. When it has
 /// returned, every coroutine left is cancelled: it unwinds from where it is parked and its destructors run. [`Builder`]
-/// has more workers and other sizes.
+/// has other numbers and sizes.
 ///
 /// # Panics
 ///

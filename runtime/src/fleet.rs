@@ -3,7 +3,7 @@
 //! Owns who they are, whether they are to end, and who is given or called for what was spawned: `placement` and `idle`
 //! applied to the workers there are.
 
-use crate::atomic::{AtomicU32, Ordering};
+use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::idle::Idle;
 use crate::placement::{self, Share};
 use crate::remote::{RecordRef, Remote, WorkerId};
@@ -24,8 +24,10 @@ pub(crate) struct Fleet {
     pub(crate) idle: Idle,
     /// `RUNNING`, `STOPPING` or `INHERITED`.
     phase: AtomicU32,
-    /// How long a stop waits for what does not end.
-    pub(crate) grace: Duration,
+    /// How many nanoseconds a stop waits for what does not end.
+    grace: AtomicU64,
+    /// Coroutines spawned here by threads that are none of the workers.
+    outside_spawns: AtomicU64,
     /// Turns over the workers, for spawners that are none of them.
     turn: AtomicU32,
 }
@@ -33,7 +35,39 @@ pub(crate) struct Fleet {
 impl Fleet {
     pub(crate) fn new(workers: Box<[Arc<Remote>]>, grace: Duration) -> Fleet {
         let idle = Idle::new(workers.len());
-        Fleet { workers, idle, phase: AtomicU32::new(RUNNING), grace, turn: AtomicU32::new(0) }
+        Fleet {
+            workers,
+            idle,
+            phase: AtomicU32::new(RUNNING),
+            grace: AtomicU64::new(nanos(grace)),
+            outside_spawns: AtomicU64::new(0),
+            turn: AtomicU32::new(0),
+        }
+    }
+
+    /// How long a stop waits for what does not end.
+    pub(crate) fn grace(&self) -> Duration {
+        // ORDERING: Relaxed; set before the end begins, which `stop` publishes.
+        Duration::from_nanos(self.grace.load(Ordering::Relaxed))
+    }
+
+    /// Tells every worker to end, and how long to wait for what does not.
+    pub(crate) fn stop_within(&self, grace: Duration) {
+        // ORDERING: Relaxed; published by the Release store in `stop`.
+        self.grace.store(nanos(grace), Ordering::Relaxed);
+        self.stop();
+    }
+
+    /// A thread that is none of the workers spawned a coroutine here.
+    pub(crate) fn count_outside_spawn(&self) {
+        // ORDERING: Relaxed; a figure publishes nothing but itself. Read in `outside_spawns`.
+        self.outside_spawns.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many such there were.
+    pub(crate) fn outside_spawns(&self) -> u64 {
+        // ORDERING: Relaxed; pairs with `count_outside_spawn`.
+        self.outside_spawns.load(Ordering::Relaxed)
     }
 
     /// Tells every worker to end.
@@ -128,4 +162,8 @@ impl Fleet {
             waiting => placement::share(waiting, queue.load(), own, stuck),
         }
     }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -90,8 +90,8 @@ impl<M> Inbox<M> {
         self.sleep.compare_exchange(ASLEEP, NOTIFIED, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Owner only, last: gives what is there; whatever comes later is refused. What stayed here would keep its records
-    /// alive for as long as somebody can name the worker.
+    /// By the owner, last, or by whoever has given it up: gives what is there; whatever comes later is refused. What stayed
+    /// here would keep its records alive for as long as somebody can name the worker.
     pub(crate) fn close(&self) -> Vec<M> {
         let rest = {
             let mut messages = self.messages.lock();

@@ -17,6 +17,7 @@
 //! | `lock`, `mail`, `inbox`, `idle` | what threads share, and the sleep handshakes |
 //! | `placement` | pure: where a coroutine is born, and what a thief may take |
 //! | `spawn_queue`, `remote`, `source` | the unstarted; a worker and a coroutine as others see them; registrations |
+//! | `counters`, `roster`, `long_run` | what a worker counts; who is in its slots; who kept it from the poller |
 //! | `fleet` | all workers of a runtime |
 //! | `poller` | epoll in, (source, readiness) out |
 //! | `slot`, `slots` | a coroutine's state and its table of transitions; all of a worker's |
@@ -32,7 +33,8 @@
 //! | `block_on`, `task` | futures, polled by us; a handle, polled by others |
 //! | `signal` | waiting for signals |
 //! | `sync` | locks, channels, notifications |
-//! | `runtime`, `builder`, `thread` | start, end, and the std-shaped surface |
+//! | `crew`, `runtime`, `builder`, `handle` | start and end |
+//! | `metrics`, `thread` | figures; the std-shaped surface |
 
 #![deny(unsafe_code)]
 #![cfg_attr(dormouse_loom, allow(dead_code, unused_imports))]
@@ -44,15 +46,20 @@ pub mod budget;
 mod builder;
 mod cancel;
 mod coroutine;
+mod counters;
+mod crew;
 mod current;
 mod fleet;
 mod fork;
+mod handle;
 mod idle;
 mod inbox;
 mod join_word;
 mod locals;
 mod lock;
+mod long_run;
 mod mail;
+pub mod metrics;
 mod once_arc;
 mod os_thread;
 mod overflow;
@@ -64,6 +71,7 @@ mod prefetch;
 mod readiness;
 mod ready_queue;
 mod remote;
+mod roster;
 mod runtime;
 pub mod signal;
 mod slot;
@@ -85,6 +93,8 @@ mod worker;
 pub use block_on::block_on;
 pub use builder::{Builder, run};
 pub use cancel::Cancelled;
+pub use handle::{Handle, Runtime};
+pub use metrics::metrics;
 pub use thread::{spawn, spawn_local};
 
 /// Pure parts that benchmarks of other crates measure. No part of the public surface.

@@ -91,6 +91,11 @@ pub(crate) fn is_allowed(worker: &Worker) -> bool {
     worker.with_running(|slot| slot.life.no_park == 0)
 }
 
+/// Whether the caller may wait at all: a plain thread, or a coroutine that is not inside `no_park`.
+pub(crate) fn may_wait() -> bool {
+    current::with_coroutine(|worker| worker.is_none_or(is_allowed))
+}
+
 /// Whether a Drop in the calling coroutine may wait for something: not inside `no_park`, and not in an unwind, which is
 /// to be over soon.
 pub(crate) fn may_wait_in_drop() -> bool {

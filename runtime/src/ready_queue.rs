@@ -1,16 +1,20 @@
 //! The ready queue: slot indexes in the order they are to run.
 //!
-//! Owns a ring of indexes. A `RefCell<VecDeque<u32>>` does the same in twice the instructions, a tenth of a whole yield.
+//! Owns a ring of indexes, which remembers the last [`REMEMBERED`] it gave out. A `RefCell<VecDeque<u32>>` does the same in twice the instructions, a tenth of a whole yield.
 //!
-//! Invariant 1: `buffer`'s length is a power of two; the indexes between `head` and `tail`, modulo that length, are queued.
+//! Invariant 1: `buffer`'s length is a power of two; the indexes between `oldest` and `tail`, modulo that length, are
+//! there: first `REMEMBERED` that were popped, then those that are queued.
 //! Invariant 2: no reference into `buffer` is kept beyond a method, and no method calls another's code.
 
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, UnsafeCell};
 
+/// How many of those popped can be asked for.
+pub(crate) const REMEMBERED: u32 = 64;
+
 /// How many indexes fit at first.
-const FIRST_LENGTH: usize = 64;
+const FIRST_LENGTH: usize = 128;
 
 /// First in, first out, by one thread.
 #[derive(Debug)]
@@ -18,8 +22,8 @@ pub(crate) struct ReadyQueue {
     /// The ring.
     buffer: UnsafeCell<Box<[u32]>>,
     /// Popped so far, modulo 2^32.
-    head: Cell<u32>,
-    /// Pushed so far, modulo 2^32.
+    oldest: Cell<u32>,
+    /// Pushed so far and `REMEMBERED` more, modulo 2^32.
     tail: Cell<u32>,
     /// Why nothing may be pushed any more.
     closed: Cell<Option<&'static str>>,
@@ -29,15 +33,21 @@ impl ReadyQueue {
     pub(crate) fn new() -> ReadyQueue {
         ReadyQueue {
             buffer: UnsafeCell::new(vec![0; FIRST_LENGTH].into_boxed_slice()),
-            head: Cell::new(0),
-            tail: Cell::new(0),
+            oldest: Cell::new(0),
+            tail: Cell::new(REMEMBERED),
             closed: Cell::new(None),
         }
     }
 
+    /// The next to be popped.
+    #[inline]
+    fn head(&self) -> u32 {
+        self.oldest.get().wrapping_add(REMEMBERED)
+    }
+
     #[inline]
     pub(crate) fn len(&self) -> u32 {
-        self.tail.get().wrapping_sub(self.head.get())
+        self.tail.get().wrapping_sub(self.head())
     }
 
     #[inline]
@@ -50,7 +60,7 @@ impl ReadyQueue {
         let tail = self.tail.get();
         // SAFETY: invariant 2: the only reference.
         let mut buffer = unsafe { &mut *self.buffer.get() };
-        if self.len() as usize == buffer.len() {
+        if tail.wrapping_sub(self.oldest.get()) as usize == buffer.len() {
             self.grow();
             // SAFETY: as above; the one before is not used again.
             buffer = unsafe { &mut *self.buffer.get() };
@@ -62,11 +72,11 @@ impl ReadyQueue {
 
     #[inline]
     pub(crate) fn pop(&self) -> Option<u32> {
-        let head = self.head.get();
+        let head = self.head();
         if head == self.tail.get() {
             return None;
         }
-        self.head.set(head.wrapping_add(1));
+        self.oldest.set(self.oldest.get().wrapping_add(1));
         // SAFETY: invariant 2: the only reference.
         let buffer = unsafe { &*self.buffer.get() };
         Some(buffer[head as usize & (buffer.len() - 1)])
@@ -77,7 +87,7 @@ impl ReadyQueue {
     pub(crate) fn peek(&self, after: u32) -> Option<u32> {
         // SAFETY: invariant 2: the only reference.
         let buffer = unsafe { &*self.buffer.get() };
-        let at = self.head.get().wrapping_add(after) as usize;
+        let at = self.head().wrapping_add(after) as usize;
         (after < self.len()).then(|| buffer[at & (buffer.len() - 1)])
     }
 
@@ -88,7 +98,23 @@ impl ReadyQueue {
         // SAFETY: invariant 2: the only reference.
         let full = unsafe { &*self.buffer.get() }.len() as u32;
         self.closed.set(Some(why));
-        self.head.set(self.tail.get().wrapping_sub(full));
+        self.oldest.set(self.tail.get().wrapping_sub(full).wrapping_sub(REMEMBERED));
+    }
+
+    /// How many were popped so far, modulo 2^32.
+    #[inline]
+    pub(crate) fn popped(&self) -> u32 {
+        self.oldest.get()
+    }
+
+    /// The last `count` that were popped, oldest first: at most `REMEMBERED`.
+    pub(crate) fn last_popped(&self, count: u32) -> impl Iterator<Item = u32> {
+        let head = self.head();
+        (1..=count.min(REMEMBERED)).rev().map(move |back| {
+            // SAFETY: invariant 2: the only reference.
+            let buffer = unsafe { &*self.buffer.get() };
+            buffer[head.wrapping_sub(back) as usize & (buffer.len() - 1)]
+        })
     }
 
     #[cold]
@@ -102,7 +128,7 @@ impl ReadyQueue {
         let mut larger = vec![0; 2 * old].into_boxed_slice();
         let mask = larger.len() - 1;
         for offset in 0..old as u32 {
-            let at = self.head.get().wrapping_add(offset) as usize;
+            let at = self.oldest.get().wrapping_add(offset) as usize;
             larger[at & mask] = buffer[at & (old - 1)];
         }
         *buffer = larger;
@@ -111,7 +137,7 @@ impl ReadyQueue {
     /// Panics, except in an unwind, which that would end: there what is pushed takes the place of the oldest.
     fn refuse(&self, why: &str) {
         assert!(std::thread::panicking(), "{why}");
-        self.head.set(self.head.get().wrapping_add(1));
+        self.oldest.set(self.oldest.get().wrapping_add(1));
     }
 }
 
@@ -144,9 +170,9 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_a_queue(pushes in prop::collection::vec(0..200u32, 0..40), start in any::<u32>()) {
-            let (queue, mut model) = (ReadyQueue::new(), VecDeque::new());
-            queue.head.set(start);
-            queue.tail.set(start);
+            let (queue, mut model, mut given) = (ReadyQueue::new(), VecDeque::new(), Vec::new());
+            queue.oldest.set(start);
+            queue.tail.set(start.wrapping_add(REMEMBERED));
             for (round, count) in pushes.into_iter().enumerate() {
                 for index in 0..count {
                     queue.push(index);
@@ -155,8 +181,13 @@ mod tests {
                 for _ in 0..(round as u32 * 37 % 200) {
                     prop_assert_eq!(queue.peek(0), model.front().copied());
                     prop_assert_eq!(queue.peek(3), model.get(3).copied());
-                    prop_assert_eq!(queue.pop(), model.pop_front());
+                    let popped = queue.pop();
+                    prop_assert_eq!(popped, model.pop_front());
+                    given.extend(popped);
                 }
+                let last = given.len().min(REMEMBERED as usize);
+                let remembered: Vec<u32> = queue.last_popped(last as u32).collect();
+                prop_assert_eq!(&remembered[..], &given[given.len() - last..]);
                 prop_assert_eq!(queue.len() as usize, model.len());
                 prop_assert_eq!(queue.is_empty(), model.is_empty());
             }

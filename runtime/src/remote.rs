@@ -9,12 +9,14 @@ mod record;
 pub(crate) use block::{Block, Blocks};
 pub(crate) use record::{Body, Leftover, Origin, Record, RecordRef, Start};
 
-use crate::atomic::Ordering;
+use crate::atomic::{AtomicBool, Ordering, fence};
+use crate::counters::Counters;
 use crate::fork::PerProcess;
 use crate::inbox::{Inbox, Pushed};
 use crate::lock::Lock;
 use crate::mail::Ticket;
 use crate::readiness::Interest;
+use crate::roster::Shown;
 use crate::spawn_queue::SharedQueue;
 use crate::sys::epoll::{self, Epoll};
 use crate::sys::eventfd::EventFd;
@@ -193,6 +195,12 @@ pub(crate) struct Remote {
     pub(crate) unstarted: SharedQueue<RecordRef>,
     /// The poller's descriptor; any thread may remove a registration from it.
     pub(crate) epoll: Epoll,
+    /// What the owner counts.
+    pub(crate) counters: Counters,
+    /// What runs there now, for other threads to name.
+    pub(crate) shown: Shown,
+    /// It is not waited for any more, though it has not ended.
+    given_up: AtomicBool,
     /// Interrupts the poller.
     eventfd: EventFd,
 }
@@ -204,7 +212,16 @@ impl Remote {
         let epoll = Epoll::new()?;
         let eventfd = EventFd::new()?;
         epoll.add(eventfd.as_fd().as_raw_fd(), epoll::IN | epoll::ET, NOTIFY_TOKEN)?;
-        let remote = Arc::new(Remote { id, inbox: Inbox::new(), unstarted: SharedQueue::new(), epoll, eventfd });
+        let remote = Arc::new(Remote {
+            id,
+            inbox: Inbox::new(),
+            unstarted: SharedQueue::new(),
+            epoll,
+            counters: Counters::new(),
+            shown: Shown::new(),
+            given_up: AtomicBool::new(false),
+            eventfd,
+        });
         registry().lock().insert(remote.id, Arc::downgrade(&remote));
         Ok(remote)
     }
@@ -238,7 +255,8 @@ impl Remote {
         if slept {
             self.interrupt();
         }
-        if self.inbox.is_closed() {
+        // ORDERING: Relaxed; the fence in `announce` pairs with that in `give_up`.
+        if self.inbox.is_closed() || self.given_up.load(Ordering::Relaxed) {
             self.refuse_injected();
         }
         slept
@@ -249,8 +267,18 @@ impl Remote {
         self.inbox.close()
     }
 
-    /// Owner only, last, after [`Remote::close_inbox`]: what was or will be injected is refused.
+    /// Last, after [`Remote::close_inbox`]: what was or will be injected is refused.
     pub(crate) fn close(&self) {
+        self.refuse_injected();
+    }
+
+    /// By another thread, at the end of the runtime, of a worker that never comes to its own end: what was or will be injected
+    /// is refused. Its inbox stays open: should the worker go on one day, its coroutines must not have missed a wake.
+    pub(crate) fn give_up(&self) {
+        // ORDERING: Relaxed; ordered by the fence below.
+        self.given_up.store(true, Ordering::Relaxed);
+        // ORDERING: SeqCst fence; pairs with that in `Inbox::announce`: whoever injects sees this, or is seen here.
+        fence(Ordering::SeqCst);
         self.refuse_injected();
     }
 
@@ -258,6 +286,11 @@ impl Remote {
         while let Some(record) = self.unstarted.pop_injected() {
             record.lose();
         }
+    }
+
+    /// How many were injected that have not been popped.
+    pub(crate) fn injected(&self) -> usize {
+        self.unstarted.injected()
     }
 
     /// Makes the worker look around, if it sleeps.

@@ -1,13 +1,13 @@
 //! Start and end of a runtime, and the default one.
 //!
-//! Owns the worker threads. Knows how a worker is made and when all have ended, nothing of what they run.
+//! Owns what a runtime is made with and who may spawn into it. `crew.rs` owns the threads; nothing here knows what they run.
 //!
 //! Invariant 1: `run` returns, by whatever way, only when its own closure is done and the calling thread's worker has
 //! ended, so the closure may borrow from the caller.
-//! Invariant 2: a worker that has ended closes its public half, which from then on refuses what it is given.
 
 #![allow(unsafe_code)]
 
+use crate::crew::{self, Crew, Pinned, Pins, Plan};
 use crate::current;
 use crate::fleet::Fleet;
 use crate::fork::{self, PerProcess};
@@ -15,25 +15,21 @@ use crate::lock::Lock;
 use crate::remote::{Origin, RecordRef, Remote};
 use crate::spawned::{Output, Spawned};
 use crate::stack::{self, GuardKind, StackSettings};
+use crate::sync::mpmc::channel;
 use crate::sys::fault::{self, AlternateStack};
 use crate::sys::membarrier;
-use crate::worker::{Unwinding, Worker};
+use crate::worker::{Unwinding, Worker, WorkerSettings};
 use std::cell::Cell;
-use std::io::{self, Write};
+use std::io;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::Duration;
-
-/// How much longer than a worker's own grace its thread is waited for.
-const LATE_THREAD: Duration = Duration::from_millis(500);
 
 /// What a runtime is to be.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// OS threads that run coroutines, the caller's included.
-    pub(crate) workers: usize,
+    /// OS threads that run coroutines, the caller's included; `None` for as many as can run at a time.
+    pub(crate) workers: Option<usize>,
     /// Bytes of the first coroutine's stack.
     pub(crate) main_stack_size: usize,
     /// Every other stack.
@@ -42,17 +38,59 @@ pub(crate) struct Settings {
     pub(crate) name_prefix: String,
     /// How long the end waits for what does not end.
     pub(crate) shutdown_timeout: Duration,
+    /// How long a coroutine may keep its worker from the poller until that is reported; `None` for as long as it likes.
+    pub(crate) long_run: Option<Duration>,
+    /// Whether each worker is pinned to a core.
+    pub(crate) affinity: bool,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
-            workers: 1,
+            workers: None,
             main_stack_size: 1 << 20,
             stacks: StackSettings { stack_size: stack::DEFAULT_SIZE, guard_size: 4096, guard_kind: GuardKind::Auto },
             name_prefix: "dormouse".into(),
             shutdown_timeout: Duration::from_secs(5),
+            long_run: Some(Duration::from_millis(10)),
+            affinity: false,
         }
+    }
+}
+
+/// What is made before the first thread is started.
+struct Foundation {
+    /// The workers to be, seen from outside.
+    fleet: Arc<Fleet>,
+    /// What each of them is to be.
+    worker: WorkerSettings,
+    /// Where they run, if they are pinned.
+    pins: Option<Pins>,
+}
+
+impl Foundation {
+    fn lay(settings: &Settings) -> io::Result<Foundation> {
+        let count = settings.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        if count == 0 {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a runtime needs at least one worker"));
+        }
+        fork::install(current::forked)?;
+        membarrier::register();
+        let workers: io::Result<Box<[_]>> = (0..count).map(|_| Remote::open()).collect();
+        let fleet = Arc::new(Fleet::new(workers?, settings.shutdown_timeout));
+        fault::install(current::explain_fault);
+        let pins = settings.affinity.then(Pins::of_this_thread).transpose()?;
+        let worker = WorkerSettings {
+            stacks: settings.stacks,
+            long_run: settings.long_run.map_or(u64::MAX, |limit| u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX)),
+            reporter: crew::reporter,
+            unpinned: pins.as_ref().map(|pins| pins.all().clone()),
+        };
+        Ok(Foundation { fleet, worker, pins })
+    }
+
+    fn plan<'a>(&'a self, settings: &'a Settings) -> Plan<'a> {
+        Plan { fleet: &self.fleet, worker: &self.worker, pins: self.pins.as_ref(), name_prefix: &settings.name_prefix }
     }
 }
 
@@ -65,11 +103,22 @@ where
     let nested = current::with_worker(|worker| worker.is_some());
     assert!(!nested, "run was called inside a runtime: call the function directly, or spawn it");
     let origin = main_origin(settings, Location::caller())?;
-    let fleet = make_fleet(settings)?;
-    let worker = Worker::new(Arc::clone(&fleet.workers[0]), Arc::clone(&fleet), settings.stacks)?;
+    let foundation = Foundation::lay(settings)?;
+    let fleet = &foundation.fleet;
+    let worker = Worker::new(Arc::clone(&fleet.workers[0]), Arc::clone(fleet), &foundation.worker)?;
     let alternate = AlternateStack::install()?;
-    let crew = Crew::start(settings, &fleet)?;
-    let (called, stopping) = (&Cell::new(false), StopOnDrop(Arc::clone(&fleet)));
+    let (running, caller) = channel::<()>();
+    let crew = Crew::start_others(&foundation.plan(settings), caller)?;
+    let pinned = match foundation.pins.as_ref().map(Pinned::first).transpose() {
+        Ok(pinned) => pinned,
+        Err(error) => {
+            fleet.stop();
+            drop(running);
+            crew.end(fleet.grace());
+            return Err(error);
+        }
+    };
+    let (called, stopping) = (&Cell::new(false), StopOnDrop(Arc::clone(fleet)));
     // Boxed apart: a closure of any size then runs from where it is, whatever the main stack's size.
     let f: Box<dyn FnOnce() -> T + '_> = Box::new(f);
     let main = move || {
@@ -81,9 +130,12 @@ where
     // taken out of it before this function returns.
     let (record, wait) = unsafe { main_record(origin, main) };
     worker.spawn_local(record.clone());
-    run_worker(&worker);
-    crew.end(&fleet);
+    let _ = running.send(());
+    crew::run_worker(&worker);
+    drop(running);
+    crew.end(fleet.grace());
     drop(worker);
+    drop(pinned);
     drop(alternate);
     let result = wait(&record);
     // SAFETY: the result was taken just now, which is once.
@@ -117,17 +169,6 @@ fn main_origin(settings: &Settings, spawned_at: &'static Location<'static>) -> i
     Ok(Origin { id: current::fresh_id(), name: Some("main".into()), stack_size: size as u32, spawned_at })
 }
 
-fn make_fleet(settings: &Settings) -> io::Result<Arc<Fleet>> {
-    if settings.workers == 0 {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a runtime needs at least one worker"));
-    }
-    fork::install(current::forked)?;
-    membarrier::register();
-    let workers: io::Result<Box<[_]>> = (0..settings.workers).map(|_| Remote::open()).collect();
-    fault::install(current::explain_fault);
-    Ok(Arc::new(Fleet::new(workers?, settings.shutdown_timeout)))
-}
-
 /// Begins the end of the runtime when the first coroutine is done, however that comes about.
 struct StopOnDrop(Arc<Fleet>);
 
@@ -137,123 +178,23 @@ impl Drop for StopOnDrop {
     }
 }
 
-/// Runs a worker on this thread to its end, and names what it leaks.
-fn run_worker(worker: &Worker) {
-    let bomb = AbortOnUnwind;
-    let entered = current::enter(worker);
-    worker.run();
-    drop(entered);
-    std::mem::forget(bomb);
-    for record in worker.leak_rest() {
-        report(format_args!(
-            "coroutine '{}', spawned at {}, did not end within {:?} of shutdown and is leaked",
-            record.display_name(),
-            record.spawned_at,
-            worker.fleet.grace,
-        ));
-        record.lose();
-    }
-    worker.remote.close();
-}
+/// Ends what has been started, unless forgotten.
+struct StopOnUnwind<'a>(&'a Fleet);
 
-/// Tells the user. Where standard error is closed, nobody hears.
-fn report(message: std::fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "dormouse: {message}");
-}
-
-/// A worker that panics is a defect of ours; its coroutines would hang for ever.
-struct AbortOnUnwind;
-
-impl Drop for AbortOnUnwind {
+impl Drop for StopOnUnwind<'_> {
     fn drop(&mut self) {
-        report(format_args!("a worker panicked, aborting"));
-        std::process::abort();
+        self.0.stop();
     }
 }
 
-/// The worker threads beside the caller's.
-struct Crew {
-    /// Their handles.
-    threads: Vec<JoinHandle<()>>,
-    /// Disconnected once all have ended.
-    ended: Receiver<()>,
-}
-
-impl Crew {
-    /// Starts workers 1 and up; if one fails, those already there are ended and the error returned.
-    fn start(settings: &Settings, fleet: &Arc<Fleet>) -> io::Result<Crew> {
-        let (alive, ended) = channel();
-        let mut crew = Crew { threads: Vec::new(), ended };
-        for index in 1..fleet.workers.len() {
-            let started = start_thread(index, settings, fleet, alive.clone());
-            match started {
-                Ok(thread) => crew.threads.push(thread),
-                Err(error) => {
-                    drop(alive);
-                    fleet.stop();
-                    crew.end(fleet);
-                    return Err(error);
-                }
-            }
-        }
-        Ok(crew)
-    }
-
-    /// Waits for the threads; one whose coroutine never yields is named and left running.
-    fn end(self, fleet: &Fleet) {
-        let patience = fleet.grace.saturating_add(LATE_THREAD);
-        if self.ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
-            report_stuck(&self.threads);
-        } else {
-            self.threads.into_iter().for_each(|thread| {
-                let _ = thread.join();
-            });
-        }
-    }
-}
-
-fn report_stuck(threads: &[JoinHandle<()>]) {
-    for thread in threads.iter().filter(|thread| !thread.is_finished()) {
-        let name = thread.thread().name().unwrap_or("<unnamed>");
-        report(format_args!("worker '{name}' runs a coroutine that does not yield; the thread is left running"));
-    }
-}
-
-/// Starts one worker thread, and waits until its worker is made.
-fn start_thread(
-    index: usize,
-    settings: &Settings,
-    fleet: &Arc<Fleet>,
-    alive: Sender<()>,
-) -> io::Result<JoinHandle<()>> {
-    let (made, answer) = channel();
-    let (fleet, stacks) = (Arc::clone(fleet), settings.stacks);
-    let thread = std::thread::Builder::new().name(format!("{}-{index}", settings.name_prefix)).spawn(move || {
-        run_thread(index, fleet, stacks, &made);
-        drop(alive);
-    })?;
-    match answer.recv() {
-        Ok(Ok(())) => Ok(thread),
-        Ok(Err(error)) => {
-            let _ = thread.join();
-            Err(error)
-        }
-        Err(_) => Err(io::Error::other("a worker thread ended before it had started")),
-    }
-}
-
-fn run_thread(index: usize, fleet: Arc<Fleet>, stacks: StackSettings, made: &Sender<io::Result<()>>) {
-    let parts = AlternateStack::install()
-        .and_then(|alternate| Ok((Worker::new(Arc::clone(&fleet.workers[index]), fleet, stacks)?, alternate)));
-    match parts {
-        Ok((worker, _alternate)) => {
-            let _ = made.send(Ok(()));
-            run_worker(&worker);
-        }
-        Err(error) => {
-            let _ = made.send(Err(error));
-        }
-    }
+/// Starts a runtime that has no thread of its caller's.
+pub(crate) fn start(settings: &Settings) -> io::Result<(Arc<Fleet>, Crew)> {
+    let foundation = Foundation::lay(settings)?;
+    // The start waits for each thread, and a coroutine that waits may be cancelled.
+    let unwound = StopOnUnwind(&foundation.fleet);
+    let crew = Crew::start(&foundation.plan(settings))?;
+    std::mem::forget(unwound);
+    Ok((foundation.fleet, crew))
 }
 
 /// Whether `worker` takes new coroutines: during shutdown only from a Drop that runs in an unwind, where an error or a
@@ -263,9 +204,13 @@ pub(crate) fn may_spawn(worker: &Worker) -> io::Result<()> {
         return Err(io::Error::other(fork::DEAD));
     }
     if worker.fleet.is_stopping() && worker.unwinding() == Unwinding::No {
-        return Err(io::Error::other("the runtime is shutting down"));
+        return Err(is_ending());
     }
     Ok(())
+}
+
+fn is_ending() -> io::Error {
+    io::Error::other("the runtime is shutting down")
 }
 
 /// Queues a record on the caller's runtime, that of `worker`, or on the default one; one that cannot be queued is refused here, so that its
@@ -283,20 +228,38 @@ pub(crate) fn spawn(worker: Option<&Worker>, record: RecordRef) -> io::Result<()
 
 #[cold]
 fn spawn_cold(worker: Option<&Worker>, record: RecordRef) -> io::Result<()> {
-    let queued = match worker {
-        Some(worker) => may_spawn(worker).map(|()| worker.spawn(record.clone())),
-        None => default_fleet().map(|fleet| fleet.inject(record.clone())),
-    };
-    if queued.is_err() {
-        record.lose();
+    match worker {
+        Some(worker) => unless_refused(record, may_spawn(worker), |record| worker.spawn(record)),
+        None => match default_fleet() {
+            Ok(fleet) => spawn_into(&fleet, record),
+            Err(error) => unless_refused(record, Err(error), drop),
+        },
     }
-    queued
 }
+
+/// Queues a record on the runtime of `fleet`, wherever the caller is; one that cannot be queued is refused here.
+pub(crate) fn spawn_into(fleet: &Fleet, record: RecordRef) -> io::Result<()> {
+    let allowed = if fleet.is_stopping() { Err(is_ending()) } else { Ok(()) };
+    unless_refused(record, allowed, |record| {
+        fleet.count_outside_spawn();
+        fleet.inject(record);
+    })
+}
+
+fn unless_refused(record: RecordRef, allowed: io::Result<()>, queue: impl FnOnce(RecordRef)) -> io::Result<()> {
+    match &allowed {
+        Ok(()) => queue(record),
+        Err(_) => record.lose(),
+    }
+    allowed
+}
+
+/// The default runtime, once it has been started.
+static DEFAULT: PerProcess<Lock<Option<Arc<Fleet>>>> = PerProcess::new();
 
 /// The runtime of background workers for those who call `spawn` without `run`; lives until the process ends. A child of
 /// fork(2) has none if its parent had one.
 fn default_fleet() -> io::Result<Arc<Fleet>> {
-    static DEFAULT: PerProcess<Lock<Option<Arc<Fleet>>>> = PerProcess::new();
     if DEFAULT.is_inherited() {
         return Err(io::Error::other(fork::DEAD));
     }
@@ -304,21 +267,13 @@ fn default_fleet() -> io::Result<Arc<Fleet>> {
     if let Some(fleet) = &*default {
         return Ok(Arc::clone(fleet));
     }
-    let fleet = start_default()?;
+    // Its threads run on without anybody who could end them.
+    let (fleet, _crew) = start(&Settings::default())?;
     *default = Some(Arc::clone(&fleet));
     Ok(fleet)
 }
 
-fn start_default() -> io::Result<Arc<Fleet>> {
-    let count = std::thread::available_parallelism().map_or(1, usize::from);
-    let settings = &Settings { workers: count, ..Settings::default() };
-    let fleet = make_fleet(settings)?;
-    let (alive, _ended) = channel();
-    for index in 0..count {
-        if let Err(error) = start_thread(index, settings, &fleet, alive.clone()) {
-            fleet.stop();
-            return Err(error);
-        }
-    }
-    Ok(fleet)
+/// The default runtime, if it has been started.
+pub(crate) fn started_default() -> Option<Arc<Fleet>> {
+    DEFAULT.present().and_then(|default| default.lock().clone())
 }

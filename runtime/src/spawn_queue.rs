@@ -66,6 +66,11 @@ impl<T> SharedQueue<T> {
         !self.injector.is_empty()
     }
 
+    /// How many were injected that nobody has taken.
+    pub(crate) fn injected(&self) -> usize {
+        self.injector.len()
+    }
+
     /// Whether there is nothing to take.
     pub(crate) fn is_empty(&self) -> bool {
         self.spawned.is_empty() && self.injector.is_empty()
@@ -199,6 +204,11 @@ impl<T> SpawnQueue<T> {
     /// How many wait here that others may take: as [`SharedQueue::len`], for the owner.
     pub(crate) fn shared_len(&self, shared: &SharedQueue<T>) -> usize {
         self.deque.len() + shared.injector.len()
+    }
+
+    /// How many wait here, not counting what was injected.
+    pub(crate) fn len(&self) -> usize {
+        self.deque.len() + self.local_len()
     }
 
     /// How many wait here for this worker only.

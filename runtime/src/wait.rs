@@ -349,6 +349,11 @@ mod tests {
     use std::io::ErrorKind;
     use std::os::fd::AsFd;
 
+    /// As `crate::run`, on one worker.
+    fn on_one_worker<T>(f: impl FnOnce() -> T) -> T {
+        crate::Builder::new().workers(1).run(f).unwrap()
+    }
+
     /// How often a plain thread tries in vain within 50 ms.
     fn vain_tries(fd: BorrowedFd<'_>) -> u32 {
         let (source, mut turn, mut tries) = (Source::new(), None, 0);
@@ -376,7 +381,7 @@ mod tests {
                 self.0.send(pause(Duration::ZERO, Some(Instant::now())).unwrap_err().kind()).unwrap();
             }
         }
-        crate::run(|| {
+        on_one_worker(|| {
             let passed = Some(Instant::now());
             assert_eq!(pause(Duration::ZERO, passed).unwrap_err().kind(), ErrorKind::TimedOut);
             std::panic::catch_unwind(|| no_park(|| pause(Duration::ZERO, passed))).unwrap_err();

@@ -11,25 +11,33 @@
 //! Invariant 4: user code runs on coroutine stacks only, never in the loop.
 
 mod events;
+mod figures;
 mod lives;
+mod long_runs;
 mod orphan;
 mod search;
+mod settings;
 mod stop;
 mod storage;
 mod suspension;
 
+pub(crate) use settings::WorkerSettings;
+
 use crate::fleet::Fleet;
 use crate::locals::Locals;
+use crate::long_run::{LongRuns, Report};
 use crate::mail::Ticket;
 use crate::pace::Pace;
 use crate::poller::Poller;
 use crate::prefetch::prefetch;
 use crate::ready_queue::ReadyQueue;
 use crate::remote::{self, Blocks, Message, RecordRef, Remote, WorkerId};
+use crate::roster::{NOT_RUNNING, Roster, RunningSlot};
 use crate::slot::{Event, Slot};
 use crate::slots::Slots;
 use crate::spawn_queue::SpawnQueue;
-use crate::stack::{Stack, StackSettings, Stacks};
+use crate::stack::{Stack, Stacks};
+use crate::sys::affinity::CpuSet;
 use crate::sys::clock::Clock;
 use crate::timer::Wheel;
 use crate::trim::Trim;
@@ -54,6 +62,9 @@ const ROUNDS: u32 = 4;
 /// Turns between two looks at a poller without sources, while there is something to run.
 const BLIND_TURNS: u32 = 32;
 
+/// So many messages take the worker a while, which is not the doing of a coroutine.
+const FLOOD: usize = 4096;
+
 /// Bytes above the stack pointer that a resumed coroutine touches first: the frames that return from its park, and what
 /// they were called to fill.
 const BOTTOM_FRAMES: usize = 1024;
@@ -64,9 +75,6 @@ const TOP_FRAMES: usize = 512;
 /// So many ready coroutines that their stacks no longer fit the cache together. Fewer find it warm, and prefetching would cost
 /// a request more than it saves.
 const CROWD: u32 = 192;
-
-/// No coroutine runs.
-const NOT_RUNNING: u32 = u32::MAX;
 
 /// Whether a coroutine's stack is being unwound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,9 +126,19 @@ pub(crate) struct Worker {
     /// Messages being read; kept for its buffer.
     messages: RefCell<Vec<Message>>,
     /// The slot that runs, or `NOT_RUNNING`.
-    running: Cell<u32>,
+    running: RunningSlot,
+    /// Who is in each slot, or was last.
+    pub(crate) roster: Roster,
+    /// Who keeps this worker from the poller.
+    long_runs: LongRuns,
+    /// See [`WorkerSettings`].
+    reporter: fn(Report) -> RecordRef,
+    /// How many had been popped and started, and how often slabs had changed, when the figures were published last.
+    published: Cell<(u32, u32, u64)>,
     /// Where that slot is; it does not move while a coroutine runs.
     running_slot: Cell<*mut Slot>,
+    /// See [`WorkerSettings`].
+    pub(crate) unpinned: Option<CpuSet>,
     /// Bytes of each stack's guard.
     pub(crate) guard_size: usize,
     /// Memory for records to come.
@@ -146,9 +164,9 @@ pub(crate) struct Worker {
 
 impl Worker {
     /// Makes a worker on the thread that will run it; fails with ENOMEM, EMFILE or ENFILE.
-    pub(crate) fn new(remote: Arc<Remote>, fleet: Arc<Fleet>, stacks: StackSettings) -> io::Result<Worker> {
+    pub(crate) fn new(remote: Arc<Remote>, fleet: Arc<Fleet>, settings: &WorkerSettings) -> io::Result<Worker> {
         let clock = Clock::start();
-        let mut stacks = Stacks::new(stacks)?;
+        let mut stacks = Stacks::new(settings.stacks)?;
         let reserve = stacks.acquire(0)?;
         Ok(Worker {
             guard_size: stacks.guard_size(),
@@ -166,7 +184,12 @@ impl Worker {
             blocks: RefCell::default(),
             ids: Cell::default(),
             last_ticket: Cell::default(),
-            running: Cell::new(NOT_RUNNING),
+            running: RunningSlot::new(),
+            roster: Roster::new(),
+            long_runs: LongRuns::new(settings.long_run),
+            reporter: settings.reporter,
+            unpinned: settings.unpinned.clone(),
+            published: Cell::default(),
             running_slot: Cell::new(std::ptr::null_mut()),
             budget: Cell::new(IO_BUDGET),
             perhaps_unwinding: Cell::new(0),
@@ -186,6 +209,7 @@ impl Worker {
 
     /// Runs until the fleet stops and nothing is left here, or until its grace has passed.
     pub(crate) fn run(&self) {
+        self.begin_window();
         loop {
             self.read_inbox();
             self.run_turn();
@@ -193,6 +217,7 @@ impl Worker {
                 self.look_for_certainty();
             }
             self.publish_load();
+            self.publish_figures(0);
             if self.is_ended() {
                 return self.take_leave();
             }
@@ -206,8 +231,15 @@ impl Worker {
         }
         let mut messages = self.messages.take();
         self.remote.take_messages(&mut messages);
+        let flood = messages.len() >= FLOOD;
+        if flood {
+            self.read_clock();
+        }
         for message in messages.drain(..) {
             self.read(message);
+        }
+        if flood {
+            self.begin_window();
         }
         self.messages.replace(messages);
     }
@@ -215,7 +247,7 @@ impl Worker {
     fn read(&self, message: Message) {
         match message {
             Message::Mail(record) => self.read_mail(&record),
-            Message::Wake(index, ticket) => self.wake(index, ticket),
+            Message::Wake(index, ticket) => self.wake_from_afar(index, ticket),
             Message::SourceClosed(id) => self.poller.borrow_mut().closed(id),
             Message::SourceMoved(id) => self.poller.borrow_mut().moved(id),
             Message::PassTurn(id, interest) => {
@@ -232,10 +264,10 @@ impl Worker {
         }
         let letters = record.take_mail();
         if letters.unpark {
-            self.deliver(record, Event::Unpark);
+            self.deliver_from_afar(record, Event::Unpark);
         }
         if letters.cancel {
-            self.deliver(record, Event::Cancel);
+            self.deliver_from_afar(record, Event::Cancel);
         }
     }
 
@@ -307,7 +339,7 @@ impl Worker {
     /// So many resumes later: whether a look at the poller is due.
     #[inline]
     fn ran(&self, resumes: u32) -> bool {
-        self.pace.ran(resumes, || self.clock.now())
+        self.pace.ran(resumes, || self.read_clock())
     }
 
     fn has_work(&self) -> bool {
@@ -322,6 +354,7 @@ impl Worker {
         self.stacks.borrow_mut().give_back(GIVE_BACK_BATCH);
         self.trim_due()?;
         self.expire_timers();
+        self.close_window_if_idle();
         if self.has_work() || self.stacks.borrow().has_surplus() || self.trim.borrow().is_due() {
             if self.poller.borrow().has_sources() || self.is_blind_for_long() {
                 self.poll(Some(Duration::ZERO))?;
@@ -342,12 +375,15 @@ impl Worker {
     }
 
     fn poll(&self, timeout: Option<Duration>) -> io::Result<()> {
+        let counters = &self.remote.counters;
         let woken = |slots: &mut Slots, index: u32| {
             if slots[index].life.deliver(Event::SourceReady) {
                 self.disarm(&mut slots[index]);
                 self.ready.push(index);
+                counters.io_wakes.add(1);
             }
         };
+        counters.polls.add(1);
         let looked = self.poller.borrow_mut().look(timeout, &self.slots, woken)?;
         if looked.alarm {
             self.trim.borrow_mut().alarm();
@@ -359,22 +395,8 @@ impl Worker {
     fn sleep_limit(&self) -> Option<Duration> {
         let deadline = self.timers.borrow_mut().next_deadline();
         let until = [deadline, self.stop_at.get(), self.watch_until()].into_iter().flatten().min()?;
-        Some(Duration::from_nanos(until.saturating_sub(self.clock.now())))
-    }
-
-    fn expire_timers(&self) {
-        if self.timers.borrow().is_empty() {
-            return;
-        }
-        let now = self.clock.now();
-        loop {
-            let expired = self.timers.borrow_mut().pop_expired(now);
-            let Some(index) = expired else {
-                return;
-            };
-            self.slots.borrow_mut()[index].timer = None;
-            self.deliver_at(index, Event::Timeout);
-        }
+        // Where there are timers, the clock was read just now.
+        Some(Duration::from_nanos(until.saturating_sub(self.long_runs.since())))
     }
 
     fn trim_due(&self) -> io::Result<()> {
@@ -391,13 +413,14 @@ impl Worker {
 
     /// Queues a new coroutine here or, if others have much less to do, there.
     pub(crate) fn spawn(&self, record: RecordRef) {
+        self.remote.counters.spawns.add(1);
         if self.fleet.is_stopping() {
             // The others may have ended already.
             return self.spawns.push(record);
         }
         if self.fleet.workers.len() == 1 {
             // Nobody else looks into the shared queue.
-            return self.spawn_local(record);
+            return self.queue_local(record);
         }
         self.spawn_shared(record);
     }
@@ -423,6 +446,12 @@ impl Worker {
     /// Queues a new coroutine that never leaves this worker.
     #[inline]
     pub(crate) fn spawn_local(&self, record: RecordRef) {
+        self.remote.counters.spawns.add(1);
+        self.queue_local(record);
+    }
+
+    #[inline]
+    fn queue_local(&self, record: RecordRef) {
         record.settle(self.remote.id);
         self.spawns.push_local(record);
     }

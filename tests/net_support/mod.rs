@@ -7,7 +7,7 @@ mod tcp_support;
 
 pub(crate) use tcp_support::{
     Channel, Kid, LIMIT, Random, Task, Worker, bounded, check_pattern, fds, gettid, is_kid, pattern_bytes,
-    receive_pattern, resident, run_with, send_pattern, settle, switches_of, wait_blocked_in, wait_until, workers,
+    receive_pattern, resident, run, run_with, send_pattern, settle, switches_of, wait_blocked_in, wait_until, workers,
 };
 
 use dormouse::Builder;

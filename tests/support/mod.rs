@@ -32,6 +32,12 @@ pub(crate) fn bounded<T: Send + 'static>(seconds: u64, f: impl FnOnce() -> T + S
     }
 }
 
+/// As `dormouse::run`, on one worker: for what is told by the order in which coroutines run.
+#[track_caller]
+pub(crate) fn run<T>(f: impl FnOnce() -> T) -> T {
+    dormouse::Builder::new().workers(1).run(f).expect("the runtime cannot start")
+}
+
 /// How a child process ended, and what it said.
 #[derive(Debug)]
 pub(crate) struct Ended {

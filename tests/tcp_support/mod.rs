@@ -35,6 +35,12 @@ pub(crate) fn bounded<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'stat
     }
 }
 
+/// As `dormouse::run`, on one worker: for what is told by the order in which coroutines run.
+#[track_caller]
+pub(crate) fn run<T>(f: impl FnOnce() -> T) -> T {
+    dormouse::Builder::new().workers(1).run(f).expect("the runtime cannot start")
+}
+
 /// [`bounded`], in a runtime with that many workers.
 #[track_caller]
 pub(crate) fn run_with(workers: usize, body: impl FnOnce() + Send + 'static) {

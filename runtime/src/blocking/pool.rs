@@ -5,7 +5,7 @@
 //! Threads start one after the other: each starts the next one if it leaves calls in the queue. A burst of short calls is
 //! then served by a few threads instead of by as many as there are calls, and the thread that hands a call over pays for
 //! one start at most. Like workers, the threads have the signal mask, the CPU affinity and the scheduling policy of whoever
-//! started them, and std's stack size; an idle one sleeps on the futex of a plain thread that waits (`os_thread.rs`).
+//! started them (but not the one core of a worker that is pinned), and std's stack size; an idle one sleeps on the futex of a plain thread that waits (`os_thread.rs`).
 //!
 //! A start that failed is repeated after a while by the callers of what is in the queue, whose wait ends for that; and by
 //! whoever hands over or takes the next call. Nobody repeats it for a call that nobody waits for.
@@ -29,6 +29,7 @@ use crate::waiter::{Wait, Waiter};
 use std::collections::BTreeMap;
 use std::io;
 use std::mem::take;
+use std::ops::Add;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -63,6 +64,29 @@ struct State {
     last: u64,
 }
 
+/// How busy a pool is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Depth {
+    /// Threads there are.
+    pub(crate) threads: usize,
+    /// How many of them wait for a call.
+    pub(crate) idle: usize,
+    /// Calls that wait for a thread.
+    pub(crate) queued: usize,
+}
+
+impl Add for Depth {
+    type Output = Depth;
+
+    fn add(self, other: Depth) -> Depth {
+        Depth {
+            threads: self.threads + other.threads,
+            idle: self.idle + other.idle,
+            queued: self.queued + other.queued,
+        }
+    }
+}
+
 /// What a thread does next.
 enum Next {
     /// Makes a call.
@@ -93,6 +117,12 @@ impl State {
 impl Pool {
     pub(super) fn new(limit: usize, idle: Duration, start_thread: fn(&'static Pool) -> io::Result<()>) -> Pool {
         Pool { state: Lock::new(State::new()), limit, idle, start_thread }
+    }
+
+    /// How busy it is just now.
+    pub(super) fn depth(&self) -> Depth {
+        let state = self.state.lock();
+        Depth { threads: state.threads, idle: state.idle.len(), queued: state.queue.len() }
     }
 
     /// Puts a call in the queue, and sees to it that a thread comes for it; gives its number.
@@ -243,7 +273,7 @@ fn repeated(error: &io::Error) -> io::Error {
 impl Pool {
     /// How many threads there are, and how many calls are in the queue.
     pub(super) fn figures(&self) -> (usize, usize) {
-        let state = self.state.lock();
-        (state.threads, state.queue.len())
+        let depth = self.depth();
+        (depth.threads, depth.queued)
     }
 }

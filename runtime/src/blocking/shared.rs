@@ -7,7 +7,8 @@
 //!
 //! Invariant 1: each process uses only the pools that have its number.
 
-use super::pool::Pool;
+use super::pool::{Depth, Pool};
+use crate::current;
 use std::io;
 use std::sync::{LazyLock, OnceLock};
 use std::thread::Builder;
@@ -27,6 +28,12 @@ pub(super) fn for_results() -> &'static Pool {
 /// For calls that a Drop makes.
 pub(super) fn for_drops() -> &'static Pool {
     &Shared::of_this_process().drops
+}
+
+/// How busy both are, taken together.
+pub(super) fn depth() -> Depth {
+    let shared = Shared::of_this_process();
+    shared.results.depth() + shared.drops.depth()
 }
 
 /// The pools of one process.
@@ -57,6 +64,15 @@ impl Shared {
     }
 }
 
+/// A worker that is pinned to a core does not pass that on: the threads are everybody's, and stay.
 fn start_thread(pool: &'static Pool) -> io::Result<()> {
-    Builder::new().name("dormouse-blocking".into()).spawn(|| pool.serve()).map(drop)
+    let unpinned = current::with_worker(|worker| worker.and_then(|worker| worker.unpinned.clone()));
+    let serve = move || {
+        if let Some(cpus) = unpinned {
+            // Fails if the thread may run on none of these any more. It keeps the core, then.
+            let _ = cpus.apply();
+        }
+        pool.serve();
+    };
+    Builder::new().name("dormouse-blocking".into()).spawn(serve).map(drop)
 }

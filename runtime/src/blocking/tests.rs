@@ -11,6 +11,11 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(10);
 const LONG: Duration = Duration::from_secs(3600);
 
+/// As `crate::run`, on one worker.
+fn on_one_worker<T>(f: impl FnOnce() -> T) -> T {
+    crate::Builder::new().workers(1).run(f).unwrap()
+}
+
 /// When a wait counts as hung.
 fn soon() -> Option<Instant> {
     Some(Instant::now() + LIMIT)
@@ -177,7 +182,7 @@ fn a_call_not_begun_is_dropped_by_whoever_gives_it_up() {
     let late = call().wait(Some(Instant::now() + Duration::from_millis(5)), Point::Shielded).unwrap_err();
     assert_eq!(late.kind(), io::ErrorKind::TimedOut);
     drop(call());
-    crate::run(|| {
+    on_one_worker(|| {
         let held = Arc::clone(&held);
         let waits = spawn_local(move || Pending::submit(pool, move || drop(held)).wait(soon(), Point::Cancellable));
         yield_now();
@@ -221,7 +226,7 @@ fn what_panics_in_the_drop_of_an_unwanted_result_ends_no_thread() {
 fn dropped_in_an_unwind(call: fn(Sender<()>) -> Bomb) {
     let pool = pool(1, LONG, start_thread);
     let ((open, opens), (says, said)) = (channel::<()>(), channel());
-    crate::run(|| {
+    on_one_worker(|| {
         let call = move || {
             let _ = opens.recv_timeout(LIMIT);
             call(says)
@@ -272,7 +277,7 @@ fn a_start_that_failed_for_a_thread_is_tried_again_by_the_caller() {
     }
     let pool = pool(4, LONG, hold_then_fail);
     let (begins, _end) = gated(pool);
-    crate::run(|| {
+    on_one_worker(|| {
         let waits = spawn_local(move || Pending::submit(pool, || 2).wait(soon(), Point::Cancellable).unwrap());
         yield_now();
         assert_eq!((TRIES.load(SeqCst), pool.figures()), (1, (1, 2)), "parked, and the first is still starting");
@@ -293,7 +298,7 @@ fn many_callers_try_no_more_often_than_one() {
     let (begins, _end) = gated(pool);
     begins.recv_timeout(LIMIT).unwrap();
     let start = Instant::now();
-    crate::run(|| {
+    on_one_worker(|| {
         let deadline = Some(start + Duration::from_millis(450));
         let call = move || Pending::submit(pool, || ()).wait(deadline, Point::Cancellable).unwrap_err().kind();
         let waits: Vec<_> = (0..50).map(|_| spawn_local(call)).collect();

@@ -441,6 +441,12 @@ impl Record {
         self.mail.take()
     }
 
+    /// The name, if the user gave one.
+    #[inline]
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.as_ref().map(|name| &***name)
+    }
+
     /// The name, or a word for having none.
     pub(crate) fn display_name(&self) -> &str {
         self.name.as_ref().map_or("<unnamed>", |name| name)

@@ -241,6 +241,23 @@ pub(crate) unsafe fn trim_each(suspended: impl IntoIterator<Item = (Extent, usiz
     unsafe { discard_ranges(ranges.filter(|range| !range.is_empty())) }
 }
 
+/// Bytes of these slabs that are resident: 0.2 us for a stack of 64 KiB with one page in use. A slab that has been unmapped
+/// meanwhile counts for nothing; what took its place counts for it.
+pub(crate) fn resident(slabs: &[Range<usize>]) -> usize {
+    let page = mmap::page_size();
+    let mut pages = vec![0_u8; 16 << 10];
+    let mut found = 0;
+    for slab in slabs {
+        for start in slab.clone().step_by(pages.len() * page) {
+            let count = pages.len().min((slab.end - start) / page);
+            if mmap::resident(start, &mut pages[..count]).is_ok() {
+                found += pages[..count].iter().filter(|page| **page & 1 == 1).count();
+            }
+        }
+    }
+    found * page
+}
+
 /// Gives all memory of `stacks` back, with one range for each run of neighbours: a discard passes over guards.
 fn discard_all(stacks: &mut [Stack]) {
     stacks.sort_unstable_by_key(|stack| stack.limit());

@@ -19,6 +19,7 @@
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 
 use super::slab::{FIRST_PLACES, Guard, GuardKind, Slab};
 use super::{DEFAULT_SIZE, Stack, discard_all, size_for};
@@ -73,6 +74,8 @@ pub(crate) struct Pool {
     filling: Option<usize>,
     /// How many stacks the next slab is to hold.
     next_places: usize,
+    /// How often a slab came or went.
+    changes: u64,
 }
 
 impl Pool {
@@ -84,7 +87,16 @@ impl Pool {
         let stack_size = size_for(config.stack_size)?;
         let guard = Guard::new(config.guard_size, config.guard_kind, stack_size)?;
         let (hot, slabs) = (VecDeque::new(), Vec::new());
-        Ok(Pool { stack_size, guard, cache: config.cache, hot, slabs, filling: None, next_places: FIRST_PLACES })
+        Ok(Pool {
+            stack_size,
+            guard,
+            cache: config.cache,
+            hot,
+            slabs,
+            filling: None,
+            next_places: FIRST_PLACES,
+            changes: 0,
+        })
     }
 
     /// Bytes of each stack, guard included.
@@ -138,6 +150,7 @@ impl Pool {
         self.next_places = 2 * slab.places();
         let index = self.slabs.partition_point(|other| other.range().start < slab.range().start);
         self.slabs.insert(index, slab);
+        self.changes += 1;
         Ok(index)
     }
 
@@ -183,12 +196,29 @@ impl Pool {
     fn unmap_idle(&mut self) {
         let idle = self.slabs.iter().filter(|slab| slab.out() == 0);
         let kept = idle.max_by_key(|slab| slab.places()).map(|slab| slab.range().start);
+        let before = self.slabs.len();
         self.slabs.retain(|slab| slab.out() > 0 || Some(slab.range().start) == kept);
+        self.changes += (before - self.slabs.len()) as u64;
     }
 
     /// Stacks handed out, the leaked ones included; walks the slabs.
     pub(crate) fn out(&self) -> usize {
         self.slabs.iter().map(Slab::out).sum::<usize>() - self.hot.len()
+    }
+
+    /// How often a slab came or went so far.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Where the slabs are.
+    pub(crate) fn slabs(&self) -> impl Iterator<Item = Range<usize>> {
+        self.slabs.iter().map(Slab::range)
+    }
+
+    /// Bytes of the free stacks that keep their memory.
+    pub(crate) fn cached(&self) -> usize {
+        self.hot.len() * self.stack_size
     }
 
     /// The present state; walks the slabs.

@@ -8,6 +8,7 @@ use super::pool::{Pool, PoolConfig};
 use super::slab::GuardKind;
 use super::{Stack, size_for};
 use std::io;
+use std::ops::Range;
 
 /// Free stacks of a size other than the default which keep their memory.
 const CACHE_OF_OTHER_SIZES: usize = 8;
@@ -109,6 +110,21 @@ impl Stacks {
         for pool in self.pools.iter_mut().filter(|pool| pool.has_surplus()) {
             pool.give_back(max);
         }
+    }
+
+    /// How often a slab came or went so far: if this has not changed, neither has [`Stacks::slabs`].
+    pub(crate) fn changes(&self) -> u64 {
+        self.pools.iter().map(Pool::changes).sum()
+    }
+
+    /// Where the slabs are.
+    pub(crate) fn slabs(&self) -> Vec<Range<usize>> {
+        self.pools.iter().flat_map(Pool::slabs).collect()
+    }
+
+    /// Bytes of the free stacks that keep their memory.
+    pub(crate) fn cached(&self) -> usize {
+        self.pools.iter().map(Pool::cached).sum()
     }
 
     /// Bytes of every guard, rounded up to pages.

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::{JoinHandle, LocalJoinHandle};
+use crate::fleet::Fleet;
 use crate::remote::{Origin, RecordRef};
 use crate::spawned::{Audience, Output, Spawned};
 use crate::worker::Worker;
@@ -125,6 +126,34 @@ impl Builder {
     {
         // SAFETY: the caller's word.
         unsafe { start(|worker| self.origin(worker, spawned_at), audience, f) }
+    }
+
+    /// Starts the coroutine on the runtime of `fleet`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Builder::spawn`].
+    pub(crate) fn spawn_into<F, T>(
+        self,
+        fleet: &Fleet,
+        spawned_at: &'static Location<'static>,
+        f: F,
+    ) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let own = |worker: &&Worker| std::ptr::eq(&*worker.fleet, fleet);
+        if current::with_coroutine(|worker| worker.as_ref().is_some_and(own)) {
+            // SAFETY: neither borrows anything.
+            return unsafe { self.spawn_before(|| (), spawned_at, f) };
+        }
+        let origin = self.origin(None, spawned_at)?;
+        let boxed: Box<dyn FnOnce() -> T + Send> = Box::new(f);
+        // SAFETY: as above.
+        let (record, handle) = unsafe { make(None, origin, boxed, ()) };
+        runtime::spawn_into(fleet, record)?;
+        Ok(handle)
     }
 
     /// Starts the coroutine on this worker, as [`spawn_local`](super::spawn_local).

@@ -13,10 +13,19 @@ use std::io;
 impl Worker {
     /// Applies an event to a coroutine of this worker, if it is not done.
     pub(crate) fn deliver(&self, record: &RecordRef, event: Event) {
+        let woke = self.deliver_to(record, event);
+        self.remote.counters.local_wakes.add(u64::from(woke));
+    }
+
+    /// As [`Worker::deliver`], for another thread.
+    pub(super) fn deliver_from_afar(&self, record: &RecordRef, event: Event) {
+        let woke = self.deliver_to(record, event);
+        self.remote.counters.remote_wakes.add(u64::from(woke));
+    }
+
+    fn deliver_to(&self, record: &RecordRef, event: Event) -> bool {
         let found = self.slots.borrow_mut().find(record).map(|(index, _)| index);
-        if let Some(index) = found {
-            self.deliver_at(index, event);
-        }
+        found.is_some_and(|index| self.deliver_at(index, event))
     }
 
     /// Whether this worker ends the waits of the coroutine in this slot. Not any more once it takes leave.
@@ -28,22 +37,63 @@ impl Worker {
     /// Ends the internal wait `ticket` of whoever is in this slot, if it is theirs.
     #[inline(always)]
     pub(crate) fn wake(&self, index: u32, ticket: Ticket) {
-        let mut slots = self.slots.borrow_mut();
-        let Some(slot) = slots.get_mut(index) else {
-            return;
-        };
-        if slot.life.deliver(Event::Wake(ticket)) {
-            self.disarm(slot);
-            self.ready.push(index);
+        if self.wake_at(index, ticket) {
+            self.remote.counters.local_wakes.add(1);
         }
     }
 
-    pub(super) fn deliver_at(&self, index: u32, event: Event) {
+    /// As [`Worker::wake`], for another thread.
+    pub(super) fn wake_from_afar(&self, index: u32, ticket: Ticket) {
+        if self.wake_at(index, ticket) {
+            self.remote.counters.remote_wakes.add(1);
+        }
+    }
+
+    #[inline]
+    fn wake_at(&self, index: u32, ticket: Ticket) -> bool {
+        let mut slots = self.slots.borrow_mut();
+        let Some(slot) = slots.get_mut(index) else {
+            return false;
+        };
+        let woke = slot.life.deliver(Event::Wake(ticket));
+        if woke {
+            self.disarm(slot);
+            self.ready.push(index);
+        }
+        woke
+    }
+
+    /// `true` if that made a parked coroutine ready.
+    pub(super) fn deliver_at(&self, index: u32, event: Event) -> bool {
         let before = self.slots.borrow()[index].life.state;
         let woke = self.slots.borrow_mut()[index].life.deliver(event);
         if woke {
             self.unpark(index, before);
         }
+        woke
+    }
+
+    /// Wakes those whose deadline has passed.
+    pub(super) fn expire_timers(&self) {
+        if self.timers.borrow().is_empty() {
+            return;
+        }
+        let now = self.read_clock();
+        let mut expiries = 0;
+        while let Some(index) = self.pop_expired(now) {
+            self.slots.borrow_mut()[index].timer = None;
+            self.deliver_at(index, Event::Timeout);
+            expiries += 1;
+        }
+        if expiries > 0 {
+            self.remote.counters.timer_expiries.add(expiries);
+            // Many timers in one bucket take a while, which is not the coroutines' fault.
+            self.begin_window();
+        }
+    }
+
+    fn pop_expired(&self, now: u64) -> Option<u32> {
+        self.timers.borrow_mut().pop_expired(now)
     }
 
     /// A slot is ready that was parked as `before` says: takes it out of its queue and its timer (invariant 3).
@@ -73,6 +123,7 @@ impl Worker {
         if slots[index].life.deliver(Event::SourceReady) {
             self.disarm(&mut slots[index]);
             self.ready.push(index);
+            self.remote.counters.io_wakes.add(1);
         }
     }
 

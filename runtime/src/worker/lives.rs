@@ -42,6 +42,7 @@ impl Worker {
             slot.life.cancelled = dropped && CAN_UNWIND;
             slot
         });
+        self.enter(index, &slot.record);
         let slot = std::ptr::from_mut(slot);
         drop(slots);
         self.resume_at(index, slot);

@@ -77,7 +77,10 @@ impl Worker {
                 self.spawns.push(record);
                 self.fleet.call();
             }
-            Some(other) => self.fleet.give(other, record),
+            Some(other) => {
+                self.remote.counters.placements.add(1);
+                self.fleet.give(other, record);
+            }
         }
     }
 
@@ -149,6 +152,7 @@ impl Worker {
     fn sleep(&self) -> io::Result<()> {
         let slept = self.poll(self.sleep_limit());
         self.remote.awake();
+        self.begin_window();
         slept
     }
 
@@ -231,10 +235,18 @@ impl Worker {
                 return false;
             }
             if self.clock.now() >= watch.until {
-                return self.spawns.steal(&self.fleet.workers[victim].unstarted, 1);
+                return self.take_from(victim, 1);
             }
             (0..PAUSE).for_each(|_| std::hint::spin_loop());
         }
+    }
+
+    /// Takes at most so many from this worker; whether it was any.
+    fn take_from(&self, victim: usize, limit: u32) -> bool {
+        let before = self.spawns.len();
+        let any = self.spawns.steal(&self.fleet.workers[victim].unstarted, limit);
+        self.remote.counters.steals.add((self.spawns.len() - before) as u64);
+        any
     }
 
     /// One round; if it was in vain, a worker whose lone record is to be taken if it stays there.
@@ -242,7 +254,7 @@ impl Worker {
         let mut lone = None;
         for victim in self.others() {
             match self.share(victim, self.search.watch.get()) {
-                Share::Now(limit) if self.spawns.steal(&self.fleet.workers[victim].unstarted, limit) => return None,
+                Share::Now(limit) if self.take_from(victim, limit) => return None,
                 Share::Soon => lone = lone.or(Some(victim)),
                 _ => {}
             }

@@ -16,6 +16,7 @@ impl Worker {
         if !self.fleet.is_stopping() {
             return false;
         }
+        self.close_window_if_idle();
         match self.stop_at.get() {
             Some(stop_at) => self.is_quiet() || self.clock.now() >= stop_at,
             None => {
@@ -33,11 +34,11 @@ impl Worker {
     }
 
     fn begin_stop(&self) {
-        let grace = u64::try_from(self.fleet.grace.as_nanos()).unwrap_or(u64::MAX);
+        let grace = u64::try_from(self.fleet.grace().as_nanos()).unwrap_or(u64::MAX);
         self.stop_at.set(Some(self.clock.now().saturating_add(grace)));
         if CAN_UNWIND {
             let indexes = self.slots.borrow().indexes();
-            indexes.into_iter().for_each(|index| self.deliver_at(index, Event::Cancel));
+            indexes.into_iter().for_each(|index| _ = self.deliver_at(index, Event::Cancel));
         }
     }
 
