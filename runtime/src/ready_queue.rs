@@ -164,7 +164,7 @@ mod tests {
             let _pushes = Pushes(&queue);
             panic!("unwinds");
         }));
-        assert!(unwound.is_err() && queue.len() as usize == FIRST_LENGTH);
+        assert!(unwound.is_err() && queue.len() == FIRST_LENGTH as u32 - REMEMBERED);
     }
 
     proptest! {
