@@ -23,6 +23,7 @@ const RUNTIME: &[&str] = &[
     "timer",
     "readiness",
     "pace",
+    "linger",
     "long_run",
     "ready_queue",
     "mail",

@@ -12,7 +12,7 @@
 //! | `sys/` | one family of system calls a file |
 //! | `stack/` | slabs of guarded stacks, pools, trim |
 //! | `coroutine` | the corosensei seam |
-//! | `timer`, `readiness`, `pace` | pure: wheel, latch and waiter queues, when to look at the poller |
+//! | `timer`, `readiness`, `pace`, `linger` | pure: wheel, latch and waiter queues, when to look at the poller, when to stay awake |
 //! | `fork` | what a child of fork(2) inherits and leaves alone |
 //! | `lock`, `mail`, `inbox`, `idle` | what threads share, and the sleep handshakes |
 //! | `placement` | pure: where a coroutine is born, and what a thief may take |
@@ -55,6 +55,7 @@ mod handle;
 mod idle;
 mod inbox;
 mod join_word;
+mod linger;
 mod locals;
 mod lock;
 mod long_run;

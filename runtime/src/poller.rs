@@ -153,7 +153,7 @@ impl Poller {
         }
         // Fibonacci hashing of the looks: any run of them begins about equally often with each.
         self.looks = self.looks.wrapping_add(0x9E37_79B9);
-        (u64::from(self.looks) * count as u64 >> 32) as usize
+        ((u64::from(self.looks) * count as u64) >> 32) as usize
     }
 
     fn latch<L: Links>(&mut self, token: u64, bits: u32, links: &mut L, woken: &mut impl FnMut(&mut L, u32)) {

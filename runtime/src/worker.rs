@@ -24,6 +24,7 @@ mod suspension;
 pub(crate) use settings::WorkerSettings;
 
 use crate::fleet::Fleet;
+use crate::linger::Linger;
 use crate::locals::Locals;
 use crate::long_run::{LongRuns, Report};
 use crate::mail::Ticket;
@@ -109,6 +110,8 @@ pub(crate) struct Worker {
     spawns: SpawnQueue<RecordRef>,
     /// What is known of those of other workers.
     search: Search,
+    /// Whether to wait for others before a sleep.
+    linger: Linger,
     /// Unstarted coroutines for which there was no stack; one is tried again whenever a stack of its size comes back.
     starved: RefCell<VecDeque<RecordRef>>,
     /// A stack of the default size for dropping the closures of those that can have none; `None` while in use.
@@ -177,6 +180,7 @@ impl Worker {
             stacks: RefCell::new(stacks),
             spawns: SpawnQueue::new(&remote.unstarted),
             search: Search::new(fleet.index_of(&remote)),
+            linger: Linger::new(),
             trim: RefCell::default(),
             locals: RefCell::default(),
             pace: Pace::new(),

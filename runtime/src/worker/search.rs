@@ -9,6 +9,7 @@
 //! else. So what waits beside a sleeper is started by its owner soon, or taken.
 
 use super::Worker;
+use crate::linger;
 use crate::placement::Share;
 use crate::remote::RecordRef;
 use std::cell::Cell;
@@ -106,6 +107,9 @@ impl Worker {
         if self.fleet.workers.len() == 1 {
             return if self.remote.prepare_sleep(|| self.is_to_stop()) { self.sleep() } else { Ok(()) };
         }
+        if self.linger.is_due() && self.lingers()? {
+            return Ok(());
+        }
         let mut was_relied_on = false;
         while self.rest_once()? {
             was_relied_on = self.search();
@@ -139,7 +143,7 @@ impl Worker {
             spots || idle.is_called(own) || self.is_to_stop()
         });
         let looked = match sleeps {
-            true => self.sleep(),
+            true => self.nap(),
             // Those who wait for a source are not to wait for as long as there is something to steal.
             false if self.poller.borrow().has_sources() => self.poll(Some(Duration::ZERO)),
             false => Ok(()),
@@ -154,6 +158,35 @@ impl Worker {
         self.remote.awake();
         self.begin_window();
         slept
+    }
+
+    /// Sleeps, and remembers whether that was worth it.
+    fn nap(&self) -> io::Result<()> {
+        let begin = self.clock.now();
+        let slept = self.sleep();
+        self.linger.slept(self.long_runs.since().saturating_sub(begin), self.remote.has_messages());
+        slept
+    }
+
+    /// Stays awake for a moment; whether there is something to run now. Nobody relies on this worker meanwhile: it does not
+    /// search, and it is not asleep.
+    fn lingers(&self) -> io::Result<bool> {
+        let begin = self.clock.now();
+        let deadline = self.timers.borrow_mut().next_deadline();
+        let until = deadline.unwrap_or(u64::MAX).min(begin + linger::LIMIT);
+        while !self.has_work() && !self.is_to_stop() && self.clock.now() < until && !self.others_have_work() {
+            (0..PAUSE).for_each(|_| std::hint::spin_loop());
+            if self.poller.borrow().has_sources() {
+                self.poll(Some(Duration::ZERO))?;
+            }
+        }
+        self.linger.lingered(self.remote.has_messages());
+        self.begin_window();
+        Ok(self.has_work())
+    }
+
+    fn others_have_work(&self) -> bool {
+        self.others().any(|victim| !self.fleet.workers[victim].unstarted.is_empty())
     }
 
     /// The end has begun, and this worker has not heard of it.
