@@ -44,6 +44,7 @@
 //! | `std::thread_local!`, `std::thread::LocalKey` | [`thread_local!`], [`thread::LocalKey`]: of each coroutine its own |
 //! | `std::sync` | [`dormouse::sync`](sync): locks, [`mpsc`](sync::mpsc), `Arc`, atomics; also [`mpmc`](sync::mpmc) and [`oneshot`](sync::oneshot), unstable in std |
 //! | nothing | [`run`], [`Builder`], [`spawn_local`], [`no_park`], [`Cancelled`], [`thread::stack_high_water`], [`net::lookup_host`], batches of datagrams, builders of TCP sockets |
+//! | nothing | [`blocking()`], [`thread::spawn_blocking`]: what blocks without knowing of coroutines, on a thread of its own |
 //! | nothing | [`sync::select!`], [`sync::broadcast`], [`sync::Semaphore`], [`sync::WaitGroup`], [`sync::Notify`] |
 //!
 //! All of these work on a plain OS thread, too, where they block it, except [`spawn_local`], which panics there.
@@ -55,6 +56,8 @@
 pub use dormouse_net as net;
 #[doc(inline)]
 pub use dormouse_net::os;
+#[doc(inline)]
+pub use dormouse_runtime::blocking;
 #[doc(inline)]
 pub use dormouse_runtime::sync;
 #[doc(inline)]

@@ -25,8 +25,8 @@
 //! |---|---|
 //! | `cancel`, `park`, `os_thread`, `waiter` | the one suspension point, and the contract of who waits |
 //! | `wait`, `budget` | waiting for an fd |
-//! | `blocking` | calls that block, on threads of their own |
 //! | `sync` | locks, channels, signals |
+//! | `blocking` | calls that block, on threads of their own |
 //! | `runtime`, `builder`, `thread` | start, end, and the std-shaped surface |
 
 #![deny(unsafe_code)]
@@ -70,6 +70,7 @@ pub mod wait;
 mod waiter;
 mod worker;
 
+pub use blocking::blocking;
 pub use builder::{Builder, run};
 pub use cancel::Cancelled;
 pub use thread::{spawn, spawn_local};
