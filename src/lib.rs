@@ -40,6 +40,7 @@
 //! | `std::net` | [`dormouse::net`](net), which re-exports `std`'s addresses and [`Shutdown`](net::Shutdown) |
 //! | `std::net::ToSocketAddrs` | [`net::ToSocketAddrs`], the same for the same types, but a lookup parks |
 //! | `std::os::unix::net`, `std::os::linux::net` | [`dormouse::os::unix::net`](os::unix::net), [`dormouse::os::linux::net`](os::linux::net) |
+//! | `std::fs`, `std::os::unix::fs` | [`dormouse::fs`](fs), [`dormouse::os::unix::fs`](os::unix::fs): on a pool of threads, since no poller knows of disks |
 //! | `std::thread` | [`dormouse::thread`](thread): coroutines where std has threads |
 //! | `std::thread_local!`, `std::thread::LocalKey` | [`thread_local!`], [`thread::LocalKey`]: of each coroutine its own |
 //! | `std::sync` | [`dormouse::sync`](sync): locks, [`mpsc`](sync::mpsc), `Arc`, atomics; also [`mpmc`](sync::mpmc) and [`oneshot`](sync::oneshot), unstable in std |
@@ -55,15 +56,31 @@
 #[doc(inline)]
 pub use dormouse_net as net;
 #[doc(inline)]
-pub use dormouse_net::os;
-#[doc(inline)]
-pub use dormouse_runtime::blocking;
-#[doc(inline)]
 pub use dormouse_runtime::sync;
 #[doc(inline)]
 pub use dormouse_runtime::thread::{self, no_park};
 #[doc(inline)]
 pub use dormouse_runtime::{Builder, Cancelled, run, spawn, spawn_local, thread_local};
+#[doc(inline)]
+pub use dormouse_runtime::{blocking, fs};
+
+/// What is specific to a platform, under std's paths.
+pub mod os {
+    /// As `std::os::unix`.
+    pub mod unix {
+        #[doc(inline)]
+        pub use dormouse_net::os::unix::net;
+        #[doc(inline)]
+        pub use dormouse_runtime::fs::unix as fs;
+    }
+
+    /// As `std::os::linux`.
+    pub mod linux {
+        #[doc(inline)]
+        pub use dormouse_net::os::linux::net;
+        pub use std::os::linux::fs;
+    }
+}
 
 /// Tests every listing of the README.
 #[cfg(doctest)]

@@ -43,6 +43,9 @@ const RUNTIME: &[&str] = &[
     "budget",
     "sync",
     "blocking",
+    "lease",
+    // Its calls of std::fs are made by the pool, on plain threads, or where nothing waits.
+    "fs",
     "spawned",
     "runtime",
     "builder",
@@ -280,8 +283,13 @@ fn there_is_one_room_with_thread_locals() {
 #[test]
 fn there_is_one_retry_loop() {
     // The locks answer with the `WouldBlock` of std's `TryLockError`, which is no error of I/O.
-    let rooms =
-        ["net/src/socket.rs", "net/src/sys/errno.rs", "runtime/src/sync/mutex.rs", "runtime/src/sync/rwlock.rs"];
+    let rooms = [
+        "net/src/socket.rs",
+        "net/src/sys/errno.rs",
+        "runtime/src/fs/lock.rs",
+        "runtime/src/sync/mutex.rs",
+        "runtime/src/sync/rwlock.rs",
+    ];
     let findings = outside(&rooms, "says `WouldBlock`", |line| says(line, "WouldBlock"));
     none("who looks for `WouldBlock` retries, and net/src/socket.rs does that", &findings);
 }

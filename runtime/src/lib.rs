@@ -27,6 +27,8 @@
 //! | `wait`, `budget` | waiting for an fd |
 //! | `sync` | locks, channels, signals |
 //! | `blocking` | calls that block, on threads of their own |
+//! | `lease` | what calls of the pool use one after the other |
+//! | `fs` | files, whose calls the pool makes |
 //! | `runtime`, `builder`, `thread` | start, end, and the std-shaped surface |
 
 #![deny(unsafe_code)]
@@ -39,8 +41,10 @@ mod builder;
 mod cancel;
 mod coroutine;
 mod current;
+pub mod fs;
 mod inbox;
 mod join_word;
+mod lease;
 mod locals;
 mod lock;
 mod mail;

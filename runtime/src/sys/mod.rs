@@ -10,6 +10,7 @@ pub(crate) mod eventfd;
 pub(crate) mod fault;
 pub(crate) mod futex;
 pub(crate) mod mmap;
+pub(crate) mod nowait;
 pub(crate) mod poll;
 pub(crate) mod timerfd;
 

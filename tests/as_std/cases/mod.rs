@@ -1,7 +1,8 @@
-//! What is done with std's sockets and with ours, for whichever modules stand around this one: `net` and `os`.
+//! What is done with std's sockets and files and with ours, for whichever modules stand around this one: `fs`, `net` and `os`.
 
 pub(crate) mod conversion;
 pub(crate) mod datagram;
+pub(crate) mod fs;
 pub(crate) mod names;
 pub(crate) mod tcp;
 pub(crate) mod tcp_data;
