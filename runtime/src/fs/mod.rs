@@ -61,3 +61,6 @@ pub use path::{
     remove_file, rename, set_permissions, symlink_metadata, write,
 };
 pub use std::fs::{FileTimes, FileType, Metadata, Permissions, TryLockError};
+
+#[cfg(all(test, not(dormouse_loom)))]
+mod tests;
