@@ -41,6 +41,7 @@
 //! | `std::net::ToSocketAddrs` | [`net::ToSocketAddrs`], the same for the same types, but a lookup parks |
 //! | `std::os::unix::net`, `std::os::linux::net` | [`dormouse::os::unix::net`](os::unix::net), [`dormouse::os::linux::net`](os::linux::net) |
 //! | `std::fs`, `std::os::unix::fs` | [`dormouse::fs`](fs), [`dormouse::os::unix::fs`](os::unix::fs): on a pool of threads, since no poller knows of disks |
+//! | `std::process`, `std::os::unix::process` | [`dormouse::process`](process), [`dormouse::os::unix::process`](os::unix::process): waiting for a child, and its pipes, parks |
 //! | `std::thread` | [`dormouse::thread`](thread): coroutines where std has threads |
 //! | `std::thread_local!`, `std::thread::LocalKey` | [`thread_local!`], [`thread::LocalKey`]: of each coroutine its own |
 //! | `std::sync` | [`dormouse::sync`](sync): locks, [`mpsc`](sync::mpsc), `Arc`, atomics; also [`mpmc`](sync::mpmc) and [`oneshot`](sync::oneshot), unstable in std |
@@ -62,7 +63,7 @@ pub use dormouse_runtime::thread::{self, no_park};
 #[doc(inline)]
 pub use dormouse_runtime::{Builder, Cancelled, run, spawn, spawn_local, thread_local};
 #[doc(inline)]
-pub use dormouse_runtime::{blocking, fs};
+pub use dormouse_runtime::{blocking, fs, process};
 
 /// What is specific to a platform, under std's paths.
 pub mod os {
@@ -72,6 +73,8 @@ pub mod os {
         pub use dormouse_net::os::unix::net;
         #[doc(inline)]
         pub use dormouse_runtime::fs::unix as fs;
+        #[doc(inline)]
+        pub use dormouse_runtime::process::unix as process;
     }
 
     /// As `std::os::linux`.

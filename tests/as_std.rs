@@ -1,6 +1,6 @@
 //! Ours answer as std's do, to what is right and to what is wrong: the same values, the same errors.
 //!
-//! Each case runs with std's sockets and files on a plain thread, and with ours on a plain thread and in a coroutine; what it saw
+//! Each case runs with std's sockets, files and children on a plain thread, and with ours on a plain thread and in a coroutine; what it saw
 //! is compared line by line. A hang fails with a message.
 #![allow(clippy::duplicate_mod, reason = "the same text is compiled with other modules around it")]
 
@@ -95,6 +95,11 @@ fn unix_datagrams() {
 #[test]
 fn files() {
     same(of_std::cases::fs::CASES, of_dormouse::cases::fs::CASES);
+}
+
+#[test]
+fn children() {
+    same(of_std::cases::process::CASES, of_dormouse::cases::process::CASES);
 }
 
 #[test]

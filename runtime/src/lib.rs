@@ -29,6 +29,7 @@
 //! | `blocking` | calls that block, on threads of their own |
 //! | `lease` | what calls of the pool use one after the other |
 //! | `fs` | files, whose calls the pool makes |
+//! | `pipe`, `process` | children, and the pipes to them |
 //! | `runtime`, `builder`, `thread` | start, end, and the std-shaped surface |
 
 #![deny(unsafe_code)]
@@ -53,8 +54,10 @@ mod os_thread;
 mod overflow;
 mod pace;
 mod park;
+mod pipe;
 mod poller;
 mod prefetch;
+pub mod process;
 mod readiness;
 mod ready_queue;
 mod remote;

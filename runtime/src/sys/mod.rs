@@ -10,7 +10,9 @@ pub(crate) mod eventfd;
 pub(crate) mod fault;
 pub(crate) mod futex;
 pub(crate) mod mmap;
+pub(crate) mod mode;
 pub(crate) mod nowait;
+pub(crate) mod pidfd;
 pub(crate) mod poll;
 pub(crate) mod timerfd;
 
