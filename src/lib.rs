@@ -41,6 +41,7 @@
 //! | `std::net::ToSocketAddrs` | [`net::ToSocketAddrs`], the same for the same types, but a lookup parks |
 //! | `std::os::unix::net`, `std::os::linux::net` | [`dormouse::os::unix::net`](os::unix::net), [`dormouse::os::linux::net`](os::linux::net) |
 //! | `std::fs`, `std::os::unix::fs` | [`dormouse::fs`](fs), [`dormouse::os::unix::fs`](os::unix::fs): on a pool of threads, since no poller knows of disks |
+//! | `std::io` | [`dormouse::io`](io): std's own, but for [`stdin`](io::stdin), which parks |
 //! | `std::process`, `std::os::unix::process` | [`dormouse::process`](process), [`dormouse::os::unix::process`](os::unix::process): waiting for a child, and its pipes, parks |
 //! | `std::thread` | [`dormouse::thread`](thread): coroutines where std has threads |
 //! | `std::thread_local!`, `std::thread::LocalKey` | [`thread_local!`], [`thread::LocalKey`]: of each coroutine its own |
@@ -63,7 +64,7 @@ pub use dormouse_runtime::thread::{self, no_park};
 #[doc(inline)]
 pub use dormouse_runtime::{Builder, Cancelled, run, spawn, spawn_local, thread_local};
 #[doc(inline)]
-pub use dormouse_runtime::{blocking, fs, process};
+pub use dormouse_runtime::{blocking, fs, io, process};
 
 /// What is specific to a platform, under std's paths.
 pub mod os {

@@ -30,6 +30,7 @@
 //! | `lease` | what calls of the pool use one after the other |
 //! | `fs` | files, whose calls the pool makes |
 //! | `pipe`, `process` | children, and the pipes to them |
+//! | `io` | all of `std::io`, with a standard input that parks |
 //! | `runtime`, `builder`, `thread` | start, end, and the std-shaped surface |
 
 #![deny(unsafe_code)]
@@ -44,6 +45,7 @@ mod coroutine;
 mod current;
 pub mod fs;
 mod inbox;
+pub mod io;
 mod join_word;
 mod lease;
 mod locals;
