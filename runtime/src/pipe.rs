@@ -16,6 +16,7 @@ use crate::wait::{Interest, Source};
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 /// One end of a pipe.
 pub(crate) struct Pipe {
@@ -75,6 +76,10 @@ impl Pipe {
         file.into()
     }
 }
+
+/// As std's: whatever a panic leaves half done, descriptor and registrations are whole.
+impl UnwindSafe for Pipe {}
+impl RefUnwindSafe for Pipe {}
 
 impl Drop for Pipe {
     fn drop(&mut self) {

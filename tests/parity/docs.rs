@@ -134,7 +134,9 @@ pub(crate) fn without_lifetimes(text: &str) -> String {
 }
 
 fn is_for_windows(signature: &str) -> bool {
-    ["AsSocket", "RawSocket", "OwnedSocket"].iter().any(|name| signature.contains(name))
+    ["AsSocket", "RawSocket", "OwnedSocket", "AsHandle", "RawHandle", "OwnedHandle"]
+        .iter()
+        .any(|name| signature.contains(name))
 }
 
 /// An entry of the page of a module.

@@ -1,6 +1,6 @@
 //! The items and the programs with our modules; the programs spawn coroutines.
 
-pub(crate) use dormouse::{net, os, thread};
+pub(crate) use dormouse::{fs, net, os, process, thread};
 
 #[path = "items/mod.rs"]
 mod items;

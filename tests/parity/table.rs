@@ -10,6 +10,8 @@ use std::path::Path;
 const PROOFS: &str = include_str!("same.rs");
 
 const TCP: &str = include_str!("items/tcp.rs");
+const FS: &str = include_str!("items/fs.rs");
+const PROCESS: &str = include_str!("items/process.rs");
 const UDP: &str = include_str!("items/udp.rs");
 const NAMES: &str = include_str!("items/names.rs");
 const UNIX: &str = include_str!("items/unix.rs");
@@ -20,8 +22,8 @@ const UNSTABLE: &str = include_str!("items/unstable.rs");
 const PREFACE: &str = "\
 # Parity with std
 
-What std has for sockets on Linux, and what stands at the same path of `dormouse`. `s/std::net/dormouse::net/` and
-`s/std::os::unix::net/dormouse::os::unix::net/` port a program.
+What std has for sockets, files and child processes on Linux, and what stands at the same path of `dormouse`.
+`s/std::net/dormouse::net/` and the like, `s/std::os::unix::net/dormouse::os::unix::net/` among them, port a program.
 
 `tests/parity.rs` writes and checks this file, from std's documentation and from `tests/parity/items`, which the compiler
 reads once with std's modules and once with ours. Write it anew with
@@ -45,12 +47,14 @@ struct Module {
     items: Named,
 }
 
-fn modules() -> [Module; 3] {
+fn modules() -> [Module; 5] {
     let module = |path, folder, files: &[&str]| Module { path, folder, items: Named::new(files) };
     [
         module("net", "net", &[TCP, UDP, NAMES]),
         module("os::unix::net", "os/unix/net", &[UNIX, UNIX_DATAGRAM]),
         module("os::linux::net", "os/linux/net", &[TCP, UNIX]),
+        module("fs", "fs", &[FS]),
+        module("process", "process", &[PROCESS]),
     ]
 }
 
@@ -131,7 +135,8 @@ fn row(module: &Module, entry: &Entry, mut item: Item) -> Row {
 /// Whether the type is std's own.
 fn is_same(module: &Module, name: &str) -> bool {
     let path = format!("{}::{name}", module.path);
-    PROOFS.contains(&format!("fn(std::{path}) -> dormouse::{path}"))
+    let proofs = [format!("fn(std::{path}) -> dormouse::{path}"), format!("impl dormouse::{path} for Own")];
+    proofs.iter().any(|proof| PROOFS.contains(proof))
 }
 
 fn since(item: &Item) -> String {

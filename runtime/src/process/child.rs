@@ -11,7 +11,7 @@ use crate::wait::{self, Interest, Source};
 use std::fmt;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
-use std::panic::resume_unwind;
+use std::panic::{RefUnwindSafe, UnwindSafe, resume_unwind};
 use std::process::{ExitStatus, Output};
 use std::time::Duration;
 
@@ -63,6 +63,10 @@ struct End {
     /// Its registrations.
     source: Source,
 }
+
+/// As std's: whatever a panic leaves half done, descriptor and registrations are whole.
+impl UnwindSafe for End {}
+impl RefUnwindSafe for End {}
 
 impl Drop for End {
     fn drop(&mut self) {
