@@ -1,6 +1,6 @@
 //! Files and directories with the names and signatures of `std::fs`; what waits for a device parks the coroutine.
 //!
-//! No poller knows when a disk is ready, so a thread of the pool ([`blocking`](crate::blocking)) makes each call; a read of what the
+//! No poller knows when a disk is ready, so a thread of the pool ([`blocking`](mod@crate::blocking)) makes each call; a read of what the
 //! kernel has in memory is made at once, on the worker, where the file system can tell (RWF_NOWAIT, preadv2(2)). On a plain thread
 //! every call is std's, made right there.
 //!

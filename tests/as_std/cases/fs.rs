@@ -1,4 +1,5 @@
 //! Files and directories.
+#![allow(clippy::suspicious_open_options, clippy::nonsensical_open_options, reason = "these are cases")]
 
 use super::super::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use super::super::os::unix::fs::{
