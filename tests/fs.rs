@@ -1,5 +1,5 @@
-//! Files leave their worker to others while they wait, and several coroutines may use one file. That they answer as std's do is
-//! for `as_std.rs`.
+//! Files leave their worker to others while they wait, and several coroutines may use one file. That they answer as
+//! std's do is for `as_std.rs`.
 
 mod fs_support;
 mod support;

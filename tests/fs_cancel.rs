@@ -1,4 +1,5 @@
-//! What a cancelled call leaves of a file: nothing is lost, nothing is held, nothing is out of order.
+//! What a cancelled call leaves of a file: nothing is lost, nothing is held, nothing is out of order. Each test has a
+//! process of its own, whose threads it counts.
 
 mod fs_support;
 mod support;
@@ -6,13 +7,14 @@ mod support;
 use dormouse::fs::{self, File, OpenOptions};
 use dormouse::os::unix::fs::OpenOptionsExt;
 use dormouse::thread::yield_now;
-use dormouse::{run, spawn_local};
+use dormouse::{Builder, run, spawn, spawn_local};
 use fs_support::*;
 use std::cell::RefCell;
-use std::io::{Read, Write};
+use std::io::{BufWriter, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 use support::*;
 
 /// The end of a FIFO, opened for both so that nothing waits for a peer.
@@ -24,27 +26,24 @@ fn both_ends(fifo: &Path) -> File {
 fn give_up_a_read(file: &Rc<File>) {
     let reader = Rc::clone(file);
     let reads = spawn_local(move || (&*reader).read(&mut [0; 100]));
-    eventually(5, "a thread waits in the kernel", || in_the_kernel("pipe") > 0);
+    eventually(5, "a thread waits in the kernel", || in_the_kernel(libc::SYS_read) > 0);
     reads.cancel();
     assert!(is_cancelled(&reads.join()));
 }
 
-/// Threads of this process that wait in a system call whose kernel function is named so, or just wait where that is not shown.
-fn in_the_kernel(name: &str) -> usize {
+/// Threads of the pool that wait in a system call of this number. See proc_pid_syscall(5).
+fn in_the_kernel(call: libc::c_long) -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
     let waits = |path: std::path::PathBuf| {
         let read = |file: &str| std::fs::read_to_string(path.join(file)).unwrap_or_default();
-        let place = read("wchan");
-        let shown = !matches!(place.as_str(), "" | "0");
-        let sleeps = read("stat").rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('S'));
-        read("comm").starts_with("dormouse-blocki") && sleeps && (!shown || place.contains(name))
+        read("comm").starts_with("dormouse-block") && read("syscall").split(' ').next() == Some(&call.to_string())
     };
     tasks.filter(|task| waits(task.path())).count()
 }
 
 #[test]
 fn what_a_cancelled_read_gets_is_there_for_the_next() {
-    bounded(20, || {
+    let ended = child("what_a_cancelled_read_gets_is_there_for_the_next", 60, || {
         let folder = Folder::new();
         let fifo = folder.fifo();
         run(|| {
@@ -61,11 +60,12 @@ fn what_a_cancelled_read_gets_is_there_for_the_next() {
             assert_eq!(&rest[..2], b"lo");
         });
     });
+    ended.succeeded();
 }
 
 #[test]
 fn the_next_reader_waits_for_the_one_that_was_cancelled_and_can_be_cancelled_too() {
-    bounded(20, || {
+    let ended = child("the_next_reader_waits_for_the_one_that_was_cancelled_and_can_be_cancelled_too", 60, || {
         let folder = Folder::new();
         let fifo = folder.fifo();
         run(|| {
@@ -90,12 +90,13 @@ fn the_next_reader_waits_for_the_one_that_was_cancelled_and_can_be_cancelled_too
             assert_eq!(&waits.join().unwrap(), b"hello");
         });
     });
+    ended.succeeded();
 }
 
 /// On a plain thread, too.
 #[test]
 fn a_plain_thread_finds_what_a_cancelled_read_got() {
-    bounded(20, || {
+    let ended = child("a_plain_thread_finds_what_a_cancelled_read_got", 60, || {
         let folder = Folder::new();
         let fifo = folder.fifo();
         let mut file = run(|| {
@@ -108,11 +109,12 @@ fn a_plain_thread_finds_what_a_cancelled_read_got() {
         file.read_exact(&mut text).unwrap();
         assert_eq!(&text, b"hello");
     });
+    ended.succeeded();
 }
 
 #[test]
 fn a_cancelled_write_keeps_its_place() {
-    bounded(20, || {
+    let ended = child("a_cancelled_write_keeps_its_place", 60, || {
         let folder = Folder::new();
         let fifo = folder.fifo();
         run(|| {
@@ -122,7 +124,7 @@ fn a_cancelled_write_keeps_its_place() {
             (&*file).write_all(&vec![b'a'; room]).unwrap();
             let writer = Rc::clone(&file);
             let writes = spawn_local(move || (&*writer).write(b"bbb"));
-            eventually(5, "a thread waits in the kernel", || in_the_kernel("pipe") > 0);
+            eventually(5, "a thread waits in the kernel", || in_the_kernel(libc::SYS_write) > 0);
             writes.cancel();
             assert!(is_cancelled(&writes.join()));
             let writer = Rc::clone(&file);
@@ -133,17 +135,18 @@ fn a_cancelled_write_keeps_its_place() {
             assert_eq!(&all[room..], b"bbbccc");
         });
     });
+    ended.succeeded();
 }
 
 #[test]
 fn a_cancelled_open_is_closed_when_it_ends() {
-    bounded(20, || {
+    let ended = child("a_cancelled_open_is_closed_when_it_ends", 60, || {
         let folder = Folder::new();
         let fifo = folder.fifo();
         run(|| {
             let path = fifo.clone();
             let opens = spawn_local(move || File::open(path));
-            eventually(5, "a thread waits in the kernel", || in_the_kernel("fifo") > 0);
+            eventually(5, "a thread waits in the kernel", || in_the_kernel(libc::SYS_openat) > 0);
             opens.cancel();
             assert!(is_cancelled(&opens.join()));
             let mut writer = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&fifo).unwrap();
@@ -152,11 +155,12 @@ fn a_cancelled_open_is_closed_when_it_ends() {
             });
         });
     });
+    ended.succeeded();
 }
 
 #[test]
 fn a_cancelled_wait_for_a_lock_leaves_it_free() {
-    bounded(20, || {
+    let ended = child("a_cancelled_wait_for_a_lock_leaves_it_free", 60, || {
         let folder = Folder::new();
         let path = folder.join("lock");
         let held = std::fs::File::create(&path).unwrap();
@@ -176,6 +180,7 @@ fn a_cancelled_wait_for_a_lock_leaves_it_free() {
             }
         });
     });
+    ended.succeeded();
 }
 
 #[test]
@@ -211,7 +216,7 @@ fn a_call_that_had_not_begun_is_not_made_and_the_turn_comes_back() {
 
 #[test]
 fn a_file_in_the_hands_of_a_cancelled_call_can_be_given_away() {
-    bounded(20, || {
+    let ended = child("a_file_in_the_hands_of_a_cancelled_call_can_be_given_away", 60, || {
         let folder = Folder::new();
         let fifo = folder.fifo();
         run(|| {
@@ -222,4 +227,47 @@ fn a_file_in_the_hands_of_a_cancelled_call_can_be_given_away() {
             duplicate.write_all(b"x").unwrap();
         });
     });
+    ended.succeeded();
+}
+
+/// What a Drop writes while its coroutine unwinds is written.
+#[test]
+fn a_buffer_is_flushed_by_the_unwind() {
+    let ended = child("a_buffer_is_flushed_by_the_unwind", 60, || {
+        let folder = Folder::new();
+        let path = folder.join("log");
+        run(|| {
+            let file = File::create(&path).unwrap();
+            let logs = spawn_local(move || {
+                let mut log = BufWriter::new(file);
+                log.write_all(b"before the end").unwrap();
+                dormouse::thread::park();
+            });
+            yield_now();
+            logs.cancel();
+            assert!(is_cancelled(&logs.join()));
+            assert_eq!(fs::read_to_string(&path).unwrap(), "before the end");
+        });
+    });
+    ended.succeeded();
+}
+
+#[test]
+fn the_end_of_a_runtime_does_not_wait_for_a_file() {
+    let ended = child("the_end_of_a_runtime_does_not_wait_for_a_file", 60, || {
+        let folder = Folder::new();
+        let fifo = folder.fifo();
+        Builder::new()
+            .workers(2)
+            .shutdown_timeout(Duration::from_secs(600))
+            .run(|| {
+                let path = fifo.clone();
+                drop(spawn(move || File::open(path)));
+                let file = both_ends(&fifo);
+                drop(spawn(move || (&file).read(&mut [0; 10])));
+                eventually(5, "a thread waits in the kernel", || in_the_kernel(libc::SYS_read) > 0);
+            })
+            .unwrap();
+    });
+    ended.succeeded();
 }

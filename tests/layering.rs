@@ -285,8 +285,8 @@ fn there_is_one_room_with_thread_locals() {
 
 #[test]
 fn there_is_one_retry_loop() {
-    // Locks, of files too, answer with the `WouldBlock` of std's `TryLockError`, which is no error of I/O. Pipes to children have
-    // neither modes nor timeouts, and are in the crate below that of sockets.
+    // Locks, of files too, answer with the `WouldBlock` of std's `TryLockError`, which is no error of I/O. Pipes to
+    // children have neither modes nor timeouts, and are in the crate below that of sockets.
     let sockets = ["net/src/socket.rs", "net/src/sys/errno.rs"];
     let rooms = [sockets[0], sockets[1], "runtime/src/pipe.rs", "runtime/src/fs/lock.rs", "runtime/src/sync/"];
     let findings = outside(&rooms, "says `WouldBlock`", |line| says(line, "WouldBlock"));

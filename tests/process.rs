@@ -1,4 +1,5 @@
-//! Children leave the worker of whoever waits for them to others, and take no thread. That they answer as std's do is for `as_std.rs`.
+//! Children leave the worker of whoever waits for them to others, and take no thread. That they answer as std's do is
+//! for `as_std.rs`.
 
 mod fs_support;
 mod support;

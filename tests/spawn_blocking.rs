@@ -287,21 +287,24 @@ fn the_limit_bounds_the_threads() {
 }
 
 #[test]
-fn a_child_of_fork_has_the_limit_of_its_parent() {
-    let ended = child("a_child_of_fork_has_the_limit_of_its_parent", 60, || {
+fn a_child_of_fork_has_the_limit_of_its_parent_and_none_of_its_calls() {
+    let ended = child("a_child_of_fork_has_the_limit_of_its_parent_and_none_of_its_calls", 60, || {
         dormouse::blocking::set_limit(1);
         let _open = occupy(1);
-        // SAFETY: the allocator is the only thing the child shares with other threads of this process, and libc sees to it.
+        let of_parent = spawn_blocking(|| ());
+        // SAFETY: the allocator is the only thing the child shares with other threads of this process, and libc sees to
+        // it.
         let child = unsafe { libc::fork() };
         if child == 0 {
-            let held = catch_unwind(|| {
+            let held = catch_unwind(AssertUnwindSafe(|| {
                 let open = occupy(1);
                 let waits = spawn_blocking(|| ());
                 let before = threads();
                 drop(open);
                 waits.join().unwrap();
+                assert!(catch_unwind(AssertUnwindSafe(|| of_parent.join())).is_err(), "nobody makes the call here");
                 before == 2
-            });
+            }));
             // SAFETY: ends the process; nothing runs after it.
             unsafe { libc::_exit(i32::from(held.is_err() || held.is_ok_and(|held| !held))) };
         }

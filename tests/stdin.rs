@@ -1,5 +1,5 @@
-//! Standard input parks whoever reads it, and loses nothing. Each test runs its body in a process of its own, and is what that
-//! process reads from.
+//! Standard input parks whoever reads it, and loses nothing. Each test runs its body in a process of its own, and is
+//! what that process reads from.
 
 mod support;
 

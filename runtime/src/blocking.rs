@@ -5,8 +5,8 @@
 //! so that its worker goes on. `dormouse-net` resolves names and closes lingering sockets by it.
 //!
 //! Owns who waits for a call, and what becomes of one that nobody waits for any more. `pool` owns the threads and the
-//! queue, `shared` the pools of the process, `call` what goes between the two sides, `handle` the calls that are spawned and
-//! joined later. Must never know what a call does.
+//! queue, `shared` the pools of the process, `call` what goes between the two sides, `handle` the calls that are
+//! spawned and joined later. Must never know what a call does.
 //!
 //! # Two pools for the process
 //!
@@ -23,10 +23,11 @@
 //!
 //! # How long a queue gets
 //!
-//! Who waits for a call hands over one at a time, and is parked meanwhile: each entry of the queue has a stack behind it that
-//! takes more memory than the entry does, so such callers are never made to wait for a place. A call that is spawned has nobody
-//! behind it; it needs a permit while it is in the queue, of which there are 1,024, and whoever spawns parks for one. Permits come
-//! back in the order of the queue, so nobody starves. What a Drop hands over may not wait, and does not.
+//! Who waits for a call hands over one at a time, and is parked meanwhile: each entry of the queue has a stack behind
+//! it that takes more memory than the entry does, so such callers are never made to wait for a place. A call that is
+//! spawned has nobody behind it; it needs a permit while it is in the queue, of which there are 1,024, and whoever
+//! spawns parks for one. Permits come back in the order of the queue, so nobody starves. What a Drop hands over may not
+//! wait, and does not.
 //!
 //! # Invariants
 //!
@@ -59,12 +60,13 @@ pub(crate) use handle::spawn;
 ///
 /// # Blocking
 ///
-/// As [`run`]: parks the coroutine until the call has been made; a cancellation point. On a plain thread `f` is called right
-/// there.
+/// As [`run`]: parks the coroutine until the call has been made; a cancellation point. On a plain thread `f` is called
+/// right there.
 ///
 /// # Panics
 ///
-/// Panics where `f` does; if the pool has no thread and cannot start one, as `thread::spawn` of std does; inside `no_park`.
+/// Panics where `f` does; if the pool has no thread and cannot start one, as `thread::spawn` of std does; inside
+/// `no_park`.
 ///
 /// # Examples
 ///
@@ -84,10 +86,11 @@ where
     run(f).expect("failed to start a thread for a call that blocks")
 }
 
-/// Sets how many threads a pool may have; 512 unless set. There is one pool in the process for the calls whose result is waited
-/// for, whatever runtimes there are, and one for the closes that a Drop makes. The limit holds for each.
+/// Sets how many threads a pool may have; 512 unless set. There is one pool in the process for the calls whose result
+/// is waited for, whatever runtimes there are, and one for the closes that a Drop makes. The limit holds for each.
 ///
-/// A larger limit starts threads as the queue needs them. With a smaller one surplus threads end, busy ones after their call.
+/// A larger limit starts threads as the queue needs them. With a smaller one surplus threads end, busy ones after their
+/// call.
 ///
 /// # Panics
 ///
@@ -109,8 +112,9 @@ pub fn set_limit(limit: usize) {
 
 /// Makes a call that blocks, and gives its result.
 ///
-/// From a coroutine the call is made on a thread of the pool: up to 512 threads ([`set_limit`]), started as they are needed,
-/// which end after ten idle seconds. Calls beyond that wait for their turn, first come, first served. A panic of `f` comes out here.
+/// From a coroutine the call is made on a thread of the pool: up to 512 threads ([`set_limit`]), started as they are
+/// needed, which end after ten idle seconds. Calls beyond that wait for their turn, first come, first served. A panic
+/// of `f` comes out here.
 ///
 /// A thread inherits the signal mask, the CPU affinity and the scheduling policy of the worker, or the thread of the pool,
 /// that happens to start it, and keeps them: whoever pins one worker may pin calls of all.
@@ -187,8 +191,8 @@ where
     Pending::submit(shared::for_results(), f).wait(deadline, Point::Cancellable)
 }
 
-/// As [`run`], but a cancel strikes only before the call is handed over: what has begun is waited for. For what must not happen
-/// unheard of.
+/// As [`run`], but a cancel strikes only before the call is handed over: what has begun is waited for. For what must
+/// not happen unheard of.
 pub(crate) fn run_to_end<F, T>(f: F) -> io::Result<T>
 where
     F: FnOnce() -> T + Send + 'static,

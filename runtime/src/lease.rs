@@ -1,7 +1,8 @@
 //! A value that one call at a time has, on whichever thread it is being made.
 //!
-//! Owns whose turn it is. What a guard of a lock cannot do, a lease can: go with a call to a thread of the pool, and stay there when
-//! its caller was cancelled. The next one waits until the call that nobody waits for has ended, and finds what it left.
+//! Owns whose turn it is. What a guard of a lock cannot do, a lease can: go with a call to a thread of the pool, and
+//! stay there when its caller was cancelled. The next one waits until the call that nobody waits for has ended, and
+//! finds what it left.
 //!
 //! Invariant 1: the value is at home whenever nobody has the turn; whoever has the turn has the value.
 

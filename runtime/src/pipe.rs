@@ -1,11 +1,11 @@
 //! Our end of a pipe to or from a child: non-blocking, and waited for by parking.
 //!
-//! Owns the descriptor, its mode and its registration, and the retry loop of the runtime's own descriptors. THE retry loop,
-//! `net/src/socket.rs`, is that of sockets: it obeys modes, timeouts and lent descriptors, of which a pipe has none, and it is in a crate
-//! above this one.
+//! Owns the descriptor, its mode and its registration, and the retry loop of the runtime's own descriptors. THE retry
+//! loop, `net/src/socket.rs`, is that of sockets: it obeys modes, timeouts and lent descriptors, of which a pipe has
+//! none, and it is in a crate above this one.
 //!
-//! O_NONBLOCK belongs to the open description, which is ours alone as long as this lives: the child has the other end, which is
-//! another description. Whoever gets the descriptor gets it in blocking mode.
+//! O_NONBLOCK belongs to the open description, which is ours alone as long as this lives: the child has the other end,
+//! which is another description. Whoever gets the descriptor gets it in blocking mode.
 //!
 //! Invariant 1: the source is deregistered before the descriptor is closed or leaves the object.
 //! Invariant 2: a `Turn` is kept until after the attempt that follows it.

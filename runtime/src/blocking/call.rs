@@ -12,8 +12,8 @@
 //!       give_up: the call will not be made; the caller has the closure
 //! ```
 //!
-//! An end that comes after `GivenUp` is the pool thread's, to drop. A call which its caller has *left* goes through its stages
-//! as if somebody waited, and an end that comes later is dropped with it.
+//! An end that comes after `GivenUp` is the pool thread's, to drop. A call which its caller has *left* goes through its
+//! stages as if somebody waited, and an end that comes later is dropped with it.
 //!
 //! Invariant 1: whoever moves the stage on under the lock has what was in it; it is called or dropped outside of the lock.
 //! Invariant 2: a waiter is there only while the stage is `Queued` or `Running`; whoever ends that wakes it. Its caller

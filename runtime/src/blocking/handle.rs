@@ -17,8 +17,8 @@ use std::thread;
 /// What is called.
 type Boxed<T> = Box<dyn FnOnce() -> T + Send>;
 
-/// The right to wait for a call made by [`spawn_blocking`](crate::thread::spawn_blocking), and to take its result. Dropped, it
-/// detaches the call, which is made all the same.
+/// The right to wait for a call made by [`spawn_blocking`](crate::thread::spawn_blocking), and to take its result.
+/// Dropped, it detaches the call, which is made all the same.
 pub struct BlockingJoinHandle<T> {
     /// The call.
     pending: Pending<Boxed<T>, T>,
@@ -51,18 +51,18 @@ impl<T> BlockingJoinHandle<T> {
     ///
     /// # Errors
     ///
-    /// The payload of its panic; [`Cancelled`](crate::Cancelled) if it was cancelled; an [`io::Error`](std::io::Error) if the pool
-    /// had no thread and could not start one.
+    /// The payload of its panic; [`Cancelled`](crate::Cancelled) if it was cancelled; an [`io::Error`](std::io::Error)
+    /// if the pool had no thread and could not start one.
     ///
     /// # Blocking
     ///
-    /// Parks a coroutine; a cancellation point, which drops the handle. Blocks a plain thread. A call of the pool that joins
-    /// another one keeps its thread meanwhile: where all threads do that, nobody makes what they wait for.
+    /// Parks a coroutine; a cancellation point, which drops the handle. Blocks a plain thread. A call of the pool that
+    /// joins another one keeps its thread meanwhile: where all threads do that, nobody makes what they wait for.
     ///
     /// # Panics
     ///
-    /// Panics inside [`no_park`](crate::thread::no_park), unless the call has been made; and in a child of fork(2) whose parent
-    /// made the handle, where nobody makes the call.
+    /// Panics inside [`no_park`](crate::thread::no_park), unless the call has been made; and in a child of fork(2)
+    /// whose parent made the handle, where nobody makes the call.
     pub fn join(self) -> thread::Result<T> {
         assert!(self.is_finished() || ptr::eq(self.pending.pool, shared::for_results()), "joined in a child of fork");
         match self.pending.wait_for_stage(None, Point::Cancellable) {
@@ -82,8 +82,8 @@ impl<T> BlockingJoinHandle<T> {
         self.pending.call.has_ended()
     }
 
-    /// Ends the call if it has not begun: its closure is dropped here, and `join` answers [`Cancelled`](crate::Cancelled). One
-    /// that has begun cannot be ended. Never blocks.
+    /// Ends the call if it has not begun: its closure is dropped here, and `join` answers
+    /// [`Cancelled`](crate::Cancelled). One that has begun cannot be ended. Never blocks.
     pub fn cancel(&self) {
         if let Some(f) = self.pending.call.replace(|| Err(cancel::payload())) {
             self.pending.pool.withdraw(self.pending.number);

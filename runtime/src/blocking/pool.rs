@@ -18,10 +18,10 @@
 //! are some, the calls wait for them and for the next start.
 //! Invariant 3: `threads` counts those starting, busy and idle; it is lowered under the lock under which the decision to
 //! end is made.
-//! Invariant 4: a thread that finds more threads than the limit ends, whatever is in the queue: as many as are left are busy
-//! or about to look there. For a limit that was lowered, as many idle threads are woken as are too many.
-//! Invariant 5: while `retry` is there, whoever waits for a call in the queue comes back by then: those who parked before
-//! are alerted by whoever sets it, and those who park later see it.
+//! Invariant 4: a thread that finds more threads than the limit ends, whatever is in the queue: as many as are left are
+//! busy or about to look there. For a limit that was lowered, as many idle threads are woken as are too many.
+//! Invariant 5: while `retry` is there, whoever waits for a call in the queue comes back by then: those who parked
+//! before are alerted by whoever sets it, and those who park later see it.
 
 use super::call::Job;
 use crate::cancel::Point;
@@ -226,7 +226,8 @@ impl Pool {
         }
     }
 
-    /// The end if there are too many, the oldest call, or else a place among the idle; and whether another thread is to be started.
+    /// The end if there are too many, the oldest call, or else a place among the idle; and whether another thread is to
+    /// be started.
     fn job_or_sleep(&self, waiter: Waiter) -> (Next, bool) {
         let mut state = self.state.lock();
         if state.threads > state.limit {

@@ -1,15 +1,16 @@
 //! The bytes on their way between a caller and a thread of the pool.
 //!
-//! A call of the pool may outlive its caller, so it cannot read into the caller's memory, nor write from there. Owns the memory that
-//! it uses instead, which is kept for the next call, and what was read and nobody has taken yet, the *rest*.
+//! A call of the pool may outlive its caller, so it cannot read into the caller's memory, nor write from there. Owns
+//! the memory that it uses instead, which is kept for the next call, and what was read and nobody has taken yet, the
+//! *rest*.
 //!
 //! Invariant 1: `rest` is within `read`.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::ops::Range;
 
-/// The most bytes that one call moves, in bytes. A larger one would hardly be faster: this many take some ten times as long as the way
-/// to the pool and back.
+/// The most bytes that one call moves, in bytes. A larger one would hardly be faster: this many take some ten times as
+/// long as the way to the pool and back.
 pub(super) const LARGEST: usize = 256 * 1024;
 
 /// See the heading.

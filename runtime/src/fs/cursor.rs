@@ -1,14 +1,15 @@
 //! Whose turn it is at the cursor of an open file.
 //!
-//! Owns what the clones of a file share: the turns, the buffers, and what is known of the description. Must never know what a call
-//! does with its turn.
+//! Owns what the clones of a file share: the turns, the buffers, and what is known of the description. Must never know
+//! what a call does with its turn.
 //!
-//! A call of the pool may end when its caller has long unwound. To have a cancelled read not happen, the cursor is set back when the
-//! call ends, before anybody else uses it: so reads, writes and moves of one description take turns, as the kernel has them do
-//! for the time of one call (`f_pos_lock`). What has no cursor (FIFO, terminal, socket) is read and written by two that do not
-//! wait for each other; there what a cancelled read has read is kept as the rest.
+//! A call of the pool may end when its caller has long unwound. To have a cancelled read not happen, the cursor is set
+//! back when the call ends, before anybody else uses it: so reads, writes and moves of one description take turns, as
+//! the kernel has them do for the time of one call (`f_pos_lock`). What has no cursor (FIFO, terminal, socket) is read
+//! and written by two that do not wait for each other; there what a cancelled read has read is kept as the rest.
 //!
-//! Invariant 1: whoever uses the cursor has the turn, until the call has ended and, if nobody took what it read, was undone.
+//! Invariant 1: whoever uses the cursor has the turn, until the call has ended and, if nobody took what it read, was
+//! undone.
 
 use super::buffer::Buffer;
 use crate::atomic::{AtomicU32, Ordering};
@@ -47,8 +48,8 @@ impl Shared {
         })
     }
 
-    /// Whether what `file` has is a cursor that can be set back: not that of a device, which may be one by name only, and whose readers
-    /// and writers do not wait for each other.
+    /// Whether what `file` has is a cursor that can be set back: not that of a device, which may be one by name only,
+    /// and whose readers and writers do not wait for each other.
     pub(super) fn is_seekable(&self, file: &File) -> bool {
         // ORDERING: Relaxed; whoever asks gets the same answer.
         match self.seekable.load(Ordering::Relaxed) {

@@ -1,8 +1,10 @@
 //! Listing a directory.
 //!
-//! Owns how entries get from the pool to the caller: many at a time, since each way there and back costs more than reading an entry.
+//! Owns how entries get from the pool to the caller: many at a time, since each way there and back costs more than
+//! reading an entry.
 //!
-//! Invariant 1: entries that were read are with the caller, in order, or ahead in the listing: a cancelled call loses none.
+//! Invariant 1: entries that were read are with the caller, in order, or ahead in the listing: a cancelled call loses
+//! none.
 
 use super::path::with_path;
 use super::{FileType, Metadata};

@@ -13,9 +13,9 @@ use std::time::SystemTime;
 /// An open file, like [`std::fs::File`]: read, written and moved in by [`Read`](io::Read), [`Write`](io::Write) and
 /// [`Seek`](io::Seek), also through `&File`.
 ///
-/// In a coroutine one read or write moves at most 256 KiB, through a buffer of the file's own that is as large as the largest of
-/// them so far. `&File`s and clones take turns at the cursor, in the order of their calls. What a cancelled call
-/// leaves, see [the module](crate::fs#what-a-cancelled-call-leaves).
+/// In a coroutine one read or write moves at most 256 KiB, through a buffer of the file's own that is as large as the
+/// largest of them so far. `&File`s and clones take turns at the cursor, in the order of their calls. What a cancelled
+/// call leaves, see [the module](crate::fs#what-a-cancelled-call-leaves).
 ///
 /// The buffer has no particular alignment, so files that were opened with O_DIRECT are for plain threads and
 /// [`blocking`](crate::blocking()).

@@ -1,7 +1,8 @@
 //! flock(2): locks on a whole file.
 //!
-//! A lock is not waited for in the kernel: a thread of the pool for each waiter would soon be all of them, and whoever holds the lock
-//! may need one to get done. So it is tried, with pauses between, like everything that no event tells of.
+//! A lock is not waited for in the kernel: a thread of the pool for each waiter would soon be all of them, and whoever
+//! holds the lock may need one to get done. So it is tried, with pauses between, like everything that no event tells
+//! of.
 
 use super::{File, TryLockError};
 use crate::{blocking, wait};
@@ -39,8 +40,8 @@ impl File {
     ///
     /// # Blocking
     ///
-    /// As [the module](crate::fs#blocking) says. In a coroutine the lock is tried again and again, with pauses of up to 50 ms
-    /// between: who waits is not served in order.
+    /// As [the module](crate::fs#blocking) says. In a coroutine the lock is tried again and again, with pauses of up to
+    /// 50 ms between: who waits is not served in order.
     pub fn lock(&self) -> io::Result<()> {
         if !blocking::in_coroutine() {
             return self.file.lock();

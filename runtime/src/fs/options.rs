@@ -76,8 +76,8 @@ impl OpenOptions {
     ///
     /// # Blocking
     ///
-    /// As [the module](crate::fs#blocking) says. The open of a FIFO waits for a peer, and keeps its thread of the pool meanwhile,
-    /// also when its caller was cancelled.
+    /// As [the module](crate::fs#blocking) says. The open of a FIFO waits for a peer, and keeps its thread of the pool
+    /// meanwhile, also when its caller was cancelled.
     pub fn open<P: AsRef<Path>>(&self, path: P) -> io::Result<File> {
         let options = self.inner.clone();
         with_path(path.as_ref(), move |path| {

@@ -1,6 +1,7 @@
 //! Reading, writing and seeking at the cursor of a file.
 //!
-//! Owns how the bytes get from the pool to the caller and back. Whose turn it is, and what a cancelled read leaves, is `cursor`'s.
+//! Owns how the bytes get from the pool to the caller and back. Whose turn it is, and what a cancelled read leaves, is
+//! `cursor`'s.
 
 use super::File;
 use super::buffer::{LARGEST, room};

@@ -1,4 +1,5 @@
-//! What `std::os::unix::fs` adds to `std::fs`. The traits are std's, implemented for the types of [`fs`](crate::fs) as for std's own.
+//! What `std::os::unix::fs` adds to `std::fs`. The traits are std's, implemented for the types of [`fs`](crate::fs) as
+//! for std's own.
 
 use super::path::{with_path, with_paths};
 use crate::blocking;

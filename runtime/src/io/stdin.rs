@@ -1,9 +1,10 @@
 //! Standard input: a thread of the pool reads it, at most one at a time.
 //!
-//! Owns the handles and the turns. A line is taken only when it is whole, so that whoever is cancelled while waiting for the rest of
-//! it has taken nothing.
+//! Owns the handles and the turns. A line is taken only when it is whole, so that whoever is cancelled while waiting
+//! for the rest of it has taken nothing.
 //!
-//! Invariant 1: a lock has the input, or is about to wait for it: it gave it to a call that was refused, or left behind.
+//! Invariant 1: a lock has the input, or is about to wait for it: it gave it to a call that was refused, or left
+//! behind.
 
 use super::input::Input;
 use crate::blocking;
@@ -20,9 +21,9 @@ static INPUT: LazyLock<Arc<Home<Input>>> = LazyLock::new(|| Home::new(Input::def
 
 /// A handle to standard input, like [`std::io::Stdin`].
 ///
-/// Reading parks a coroutine, and blocks a plain thread, until there is something. It is a cancellation point, at which nothing is
-/// lost: what comes later is there for the next reader. The thread that reads stays behind until something comes, and is the
-/// next reader's.
+/// Reading parks a coroutine, and blocks a plain thread, until there is something. It is a cancellation point, at which
+/// nothing is lost: what comes later is there for the next reader. The thread that reads stays behind until something
+/// comes, and is the next reader's.
 ///
 /// What std's handle has read ahead is read first. Otherwise the two have a buffer each: use one of them.
 pub struct Stdin {

@@ -161,8 +161,8 @@ impl Child {
     ///
     /// # Blocking
     ///
-    /// Parks a coroutine; a cancellation point: the child runs on, and what it wrote is lost. Blocks a plain thread. If there are two
-    /// pipes, a second coroutine reads one of them.
+    /// Parks a coroutine; a cancellation point: the child runs on, and what it wrote is lost. Blocks a plain thread. If
+    /// there are two pipes, a second coroutine reads one of them.
     ///
     /// # Panics
     ///
@@ -199,8 +199,8 @@ impl Child {
     }
 }
 
-/// A child in the hands of a call that owns it. Dropped by an unwind or an error, it becomes an orphan; once its end is known, it
-/// is none of the kernel's any more.
+/// A child in the hands of a call that owns it. Dropped by an unwind or an error, it becomes an orphan; once its end is
+/// known, it is none of the kernel's any more.
 struct Waiting(Child);
 
 impl Drop for Waiting {

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 /// Starts child processes, like [`std::process::Command`].
 ///
-/// The parent of a child, as prctl(2) has it for PR_SET_PDEATHSIG, is the thread that started it: one of the pool, if that was
-/// a coroutine, which may end after ten idle seconds.
+/// The parent of a child, as prctl(2) has it for PR_SET_PDEATHSIG, is the thread that started it: one of the pool, if
+/// that was a coroutine, which may end after ten idle seconds.
 ///
 /// # Examples
 ///
@@ -125,8 +125,8 @@ impl Command {
     ///
     /// # Blocking
     ///
-    /// Parks a coroutine until the program runs or could not be started. A cancellation point before that begins, but not
-    /// while it goes on: there is no child that nobody knows of. On a plain thread it is done right there.
+    /// Parks a coroutine until the program runs or could not be started. A cancellation point before that begins, but
+    /// not while it goes on: there is no child that nobody knows of. On a plain thread it is done right there.
     ///
     /// # Panics
     ///
@@ -145,8 +145,8 @@ impl Command {
         Child::new(started?)
     }
 
-    /// Starts a child, waits for its end and gives all that it writes. What was not set: standard output and error go to pipes, and
-    /// there is no input.
+    /// Starts a child, waits for its end and gives all that it writes. What was not set: standard output and error go
+    /// to pipes, and there is no input.
     ///
     /// # Errors
     ///

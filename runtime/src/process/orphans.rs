@@ -1,4 +1,5 @@
-//! Children that nobody has a handle to, because the coroutine that waited for one was cancelled in a call that owned it.
+//! Children that nobody has a handle to, because the coroutine that waited for one was cancelled in a call that owned
+//! it.
 //!
 //! Somebody has to ask the kernel for their end, or each stays a zombie: whoever starts the next child does.
 //!

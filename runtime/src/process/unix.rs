@@ -32,8 +32,8 @@ pub trait CommandExt {
     ///
     /// # Safety
     ///
-    /// As [`std::os::unix::process::CommandExt::pre_exec`]: `f` runs after fork(2) in a process of several threads, so it
-    /// may call only what is safe for a signal handler, and none of this library.
+    /// As [`std::os::unix::process::CommandExt::pre_exec`]: `f` runs after fork(2) in a process of several threads, so
+    /// it may call only what is safe for a signal handler, and none of this library.
     unsafe fn pre_exec<F>(&mut self, f: F) -> &mut Command
     where
         F: FnMut() -> io::Result<()> + Send + Sync + 'static;

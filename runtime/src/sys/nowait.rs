@@ -6,7 +6,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 /// What became of an attempt.
 #[derive(Debug)]
 pub(crate) enum Attempt {
-    /// It is made: so many bytes, fewer than asked for where the memory held no more; 0 at the end of the file; or its error.
+    /// It is made: so many bytes, fewer than asked for where the memory held no more; 0 at the end of the file; or its
+    /// error.
     Made(io::Result<usize>),
     /// It would have to wait for a device or a peer; nothing was read.
     WouldWait,

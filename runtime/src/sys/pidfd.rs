@@ -3,8 +3,8 @@
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
-/// A descriptor of the child `pid`, which nobody has waited for yet. ENOSYS or EPERM where there is no such call, or a filter
-/// forbids it.
+/// A descriptor of the child `pid`, which nobody has waited for yet. ENOSYS or EPERM where there is no such call, or a
+/// filter forbids it.
 pub(crate) fn open(pid: u32) -> io::Result<OwnedFd> {
     let pid = pid as libc::pid_t;
     // SAFETY: no pointer is passed.

@@ -99,14 +99,14 @@ where
 /// Has a call that blocks made on a thread of the pool, and gives the handle to wait for it. See
 /// [`blocking`](crate::blocking()), which waits at once.
 ///
-/// A panic of `f` comes out of `join`. The call is made even if the handle is dropped, or its runtime ends; but nothing waits for
-/// it at the end of the process. If the pool has no thread and cannot start one, `join` answers an
+/// A panic of `f` comes out of `join`. The call is made even if the handle is dropped, or its runtime ends; but nothing
+/// waits for it at the end of the process. If the pool has no thread and cannot start one, `join` answers an
 /// [`io::Error`](std::io::Error).
 ///
 /// # Blocking
 ///
-/// Parks a coroutine, or blocks a plain thread, while 1,024 spawned calls are waiting for a thread; then it is a cancellation
-/// point, and `f` is dropped uncalled. A thread of the pool never waits here.
+/// Parks a coroutine, or blocks a plain thread, while 1,024 spawned calls are waiting for a thread; then it is a
+/// cancellation point, and `f` is dropped uncalled. A thread of the pool never waits here.
 ///
 /// # Panics
 ///

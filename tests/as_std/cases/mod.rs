@@ -1,4 +1,5 @@
-//! What is done with std's sockets, files and children and with ours, for whichever modules stand around this one: `fs`, `net`, `os` and `process`.
+//! What is done with std's sockets, files and children and with ours, for whichever modules stand around this one:
+//! `fs`, `net`, `os` and `process`.
 
 pub(crate) mod conversion;
 pub(crate) mod datagram;
