@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How many entries one call reads.
-const MANY: usize = 64;
+const MANY: usize = 256;
 
 /// Iterator over the entries of a directory, like [`std::fs::ReadDir`].
 ///

@@ -87,7 +87,7 @@ fn directories(seen: &mut Record) -> io::Result<()> {
     seen.answer("mode", fs::metadata(folder.join("private")).map(|private| private.mode() & 0o777));
     seen.answer("recursive", DirBuilder::new().recursive(true).create(folder.join("private")));
     seen.value("builder", DirBuilder::new().recursive(true).create(folder.join("d/e")).is_ok());
-    for n in 0..200 {
+    for n in 0..600 {
         fs::write(folder.join(format!("file{n:03}")), b"x")?;
     }
     let listing = fs::read_dir(&folder)?;
