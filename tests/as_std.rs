@@ -1,7 +1,7 @@
 //! Ours answer as std's do, to what is right and to what is wrong: the same values, the same errors.
 //!
-//! Each case runs with std's sockets on a plain thread, and with ours on a plain thread and in a coroutine; what it saw
-//! is compared line by line. A hang fails with a message.
+//! Each case runs with std's sockets, files and children on a plain thread, and with ours on a plain thread and in a
+//! coroutine; what it saw is compared line by line. A hang fails with a message.
 #![allow(clippy::duplicate_mod, reason = "the same text is compiled with other modules around it")]
 
 #[path = "as_std/differences.rs"]
@@ -90,6 +90,16 @@ fn unix_streams() {
 #[test]
 fn unix_datagrams() {
     same(of_std::cases::datagram::CASES, of_dormouse::cases::datagram::CASES);
+}
+
+#[test]
+fn files() {
+    same(of_std::cases::fs::CASES, of_dormouse::cases::fs::CASES);
+}
+
+#[test]
+fn children() {
+    same(of_std::cases::process::CASES, of_dormouse::cases::process::CASES);
 }
 
 #[test]
