@@ -14,6 +14,7 @@ use std::io::{BufWriter, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use support::*;
 
@@ -226,6 +227,33 @@ fn a_file_in_the_hands_of_a_cancelled_call_can_be_given_away() {
             let mut duplicate = std::fs::File::from(fd);
             duplicate.write_all(b"x").unwrap();
         });
+    });
+    ended.succeeded();
+}
+
+/// The end of a runtime leaks a coroutine for which the pool reads: the turn is the next one's, with what was read.
+#[test]
+fn what_is_read_for_a_leaked_coroutine_is_there_for_the_next() {
+    let ended = child("what_is_read_for_a_leaked_coroutine_is_there_for_the_next", 30, || {
+        let folder = Folder::new();
+        let file = Arc::new(both_ends(&folder.fifo()));
+        let leaked = Arc::clone(&file);
+        let grace = Duration::from_millis(20);
+        let whole = Builder::new().workers(1).shutdown_timeout(grace).run(|| {
+            let reads = spawn_local(move || {
+                // Nothing throws it out of a read in an unwind.
+                let _on_drop = OnDrop(move || drop((&*leaked).read(&mut [0; 100])));
+                dormouse::thread::park();
+            });
+            yield_now();
+            reads.cancel();
+            eventually(5, "a thread waits in the kernel", || in_the_kernel(libc::SYS_read) > 0);
+        });
+        whole.unwrap();
+        (&*file).write_all(b"to whom it may concern").unwrap();
+        let mut bytes = [0; 100];
+        let count = (&*file).read(&mut bytes).unwrap();
+        assert_eq!(&bytes[..count], b"to whom it may concern");
     });
     ended.succeeded();
 }

@@ -18,6 +18,8 @@
 //! Invariant 1: whoever moves the stage on under the lock has what was in it; it is called or dropped outside of the lock.
 //! Invariant 2: a waiter is there only while the stage is `Queued` or `Running`; whoever ends that wakes it. Its caller
 //! leaves another if it is woken earlier.
+//! Invariant 3: the end of a call whose caller was leaked (`waiter.rs`) is dropped by whoever brings it about: the caller keeps
+//! its share of the call for ever, and the end may hold what others wait for, such as a `Lease`.
 
 use crate::lock::Lock;
 use crate::park;
@@ -35,6 +37,9 @@ pub(super) trait Job: Send + Sync {
     /// Instead of `run`: there will be no thread to make it. Wakes whoever waits; drops nothing of the call, which may
     /// block: that is for whoever waits, or else for the drop of the job. Never unwinds.
     fn refuse(&self, error: io::Error);
+
+    /// After either: drops what there is of the call if whoever waits never comes for it. May block. Never unwinds.
+    fn clear(&self);
 
     /// Has whoever waits look at the pool again, if the call is in its queue. Never unwinds.
     fn alert(&self);
@@ -70,11 +75,13 @@ struct State<F, T> {
     stage: Stage<F, T>,
     /// Whom to wake (invariant 2).
     waiter: Option<Waiter>,
+    /// Whether its caller was to be woken and never comes (invariant 3).
+    forsaken: bool,
 }
 
 impl<F: FnOnce() -> T, T> Call<F, T> {
     pub(super) fn new(f: F) -> Call<F, T> {
-        Call(Lock::new(State { stage: Stage::Queued(f), waiter: None }))
+        Call(Lock::new(State { stage: Stage::Queued(f), waiter: None, forsaken: false }))
     }
 
     /// Caller: leaves a waiter for the end, in place of an earlier one; `false` if the end has come.
@@ -143,8 +150,13 @@ impl<F: FnOnce() -> T, T> Call<F, T> {
         state.stage = end;
         let waiter = state.waiter.take();
         drop(state);
-        if let Some(waiter) = waiter {
-            waiter.wake();
+        self.wake(waiter);
+    }
+
+    /// Wakes the caller, or learns that it never comes.
+    fn wake(&self, waiter: Option<Waiter>) {
+        if waiter.is_some_and(|waiter| !waiter.wake_chosen()) {
+            self.0.lock().forsaken = true;
         }
     }
 }
@@ -157,6 +169,7 @@ where
     fn run(&self) {
         if let Some(f) = self.begin() {
             self.end(Stage::Done(catch_unwind(AssertUnwindSafe(f))));
+            self.clear();
         }
     }
 
@@ -166,11 +179,18 @@ where
         }
     }
 
+    fn clear(&self) {
+        let state = self.0.lock();
+        let unheard = state.forsaken && state.stage.is_end();
+        drop(state);
+        if unheard {
+            drop_quietly(self.give_up());
+        }
+    }
+
     fn alert(&self) {
         let waiter = self.0.lock().waiter.take();
-        if let Some(waiter) = waiter {
-            waiter.wake();
-        }
+        self.wake(waiter);
     }
 }
 
@@ -204,6 +224,8 @@ impl<F: FnOnce() + Send> Job for Detached<F> {
     }
 
     fn refuse(&self, _: io::Error) {}
+
+    fn clear(&self) {}
 
     fn alert(&self) {}
 }

@@ -5,7 +5,8 @@
 //! Threads start one after the other: each starts the next one if it leaves calls in the queue. A burst of short calls is
 //! then served by a few threads instead of by as many as there are calls, and the thread that hands a call over pays for
 //! one start at most. Like workers, the threads have the signal mask, the CPU affinity and the scheduling policy of whoever
-//! started them (but not the one core of a worker that is pinned), and std's stack size; an idle one sleeps on the futex of a plain thread that waits (`os_thread.rs`).
+//! started them (but not the one core of a worker that is pinned), and std's stack size; an idle one sleeps on the futex of a
+//! plain thread that waits (`os_thread.rs`).
 //!
 //! A start that failed is repeated after a while by the callers of what is in the queue, whose wait ends for that; and by
 //! whoever hands over or takes the next call. Nobody repeats it for a call that nobody waits for.
@@ -199,6 +200,7 @@ impl Pool {
                 drop(state);
                 // All hear of it before one is dropped, which may block.
                 orphans.values().for_each(|job| job.refuse(repeated(&error)));
+                orphans.values().for_each(|job| job.clear());
             } else if state.retry.is_none() {
                 state.retry = Some(Instant::now() + RETRY);
                 let last = state.last;
