@@ -111,6 +111,22 @@ fn the_first_to_run_after_a_sleep_is_timed_and_the_sleep_is_not() {
     });
 }
 
+/// As above, where no timer ends the sleep, so that nothing else reads the clock before the coroutine runs.
+#[test]
+fn a_sleep_that_a_message_ends_is_nobodys_run() {
+    reporting(|| {
+        let own = thread::current();
+        let outside = std::thread::spawn(move || {
+            block(3 * LIMIT);
+            own.unpark();
+        });
+        thread::park();
+        outside.join().unwrap();
+        spawn(|| ()).join().unwrap();
+        assert_eq!(total().long_runs, 0);
+    });
+}
+
 /// Calls `once` with names until it says what is to be shown: what else runs on the machine may keep it from coming about.
 fn until_shown(name: &str, once: impl Fn(String) -> bool + Copy + Send + 'static) {
     let shown = (0..20).any(|n| {
