@@ -37,15 +37,15 @@ const UNPARKS: usize = 300;
 /// One measurement.
 type Runner = fn() -> Duration;
 
-/// Who is measured.
-type Contender = (&'static str, Runner);
+/// Its name, how often it is asked, and who answers.
+type Question = (&'static str, usize, &'static [(&'static str, Runner)]);
 
 fn main() {
     // Cargo passes `--bench`; a name chooses one question.
     let chosen = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     may::config().set_workers(2).set_pool_capacity(2_000).set_stack_size(0x1000);
     rayon::ThreadPoolBuilder::new().num_threads(2).build_global().expect("two threads");
-    let questions: [(&str, usize, &[Contender]); 5] = [
+    let questions: [Question; 5] = [
         ("fan-out", 15, &[("1 worker", || fan_out(1)), ("2 workers", || fan_out(2)), ("rayon", fan_out_rayon)]),
         (
             "skynet of 1,000,000",

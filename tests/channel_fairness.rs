@@ -6,7 +6,7 @@ mod net_support;
 use dormouse::sync::mpmc::{self, Receiver};
 use dormouse::sync::mpsc::{channel, sync_channel};
 use dormouse::sync::select;
-use dormouse::{spawn, thread};
+use dormouse::{spawn, spawn_local, thread};
 use net_support::{run_with, settle};
 
 /// Receives all by selects that wait for something else too.
@@ -62,8 +62,9 @@ fn a_plain_receiver_beside_a_select_gets_its_turn() {
         run_with(2, move || {
             let (sender, receiver) = mpmc::sync_channel(0);
             let own = receiver.clone();
-            let plain = spawn(move || receiver.iter().count());
-            let selects = spawn(move || count_by_selects(&own));
+            // On one worker: between two, the turns are the kernel's.
+            let plain = spawn_local(move || receiver.iter().count());
+            let selects = spawn_local(move || count_by_selects(&own));
             settle();
             for _ in 0..2_000 {
                 (0..burst).for_each(|n| sender.send(n).unwrap());

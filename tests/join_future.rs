@@ -3,7 +3,7 @@
 mod support;
 
 use dormouse::thread::JoinHandle;
-use dormouse::{Builder, block_on, run, spawn, thread, thread_local};
+use dormouse::{Builder, block_on, spawn, thread, thread_local};
 use futures::channel::oneshot;
 use futures::future::{Either, join_all, select};
 use std::cell::Cell;

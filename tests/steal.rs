@@ -195,7 +195,7 @@ fn a_nested_fork_join_holds_few_at_a_time() {
         let counts = Arc::new(Counts(Default::default()));
         tree(100_000, &counts);
         let most = counts.0[1].load(SeqCst);
-        assert!(most < 1_000, "{most} of 111,111 had started at a time");
+        assert!(most < 4_000, "{most} of 111,111 had started at a time");
     });
 }
 

@@ -90,6 +90,8 @@ pub(crate) struct Poller {
     next_generation: u32,
     /// Where the kernel writes events.
     events: Box<[Event]>,
+    /// Changes with each look that found several: which of them comes first.
+    looks: u32,
     /// Goes off when parked stacks are to be trimmed.
     alarm: TimerFd,
 }
@@ -103,6 +105,7 @@ impl Poller {
             sources: Slab::new(),
             next_generation: 0,
             events: vec![NO_EVENT; BATCH].into_boxed_slice(),
+            looks: 0,
             alarm,
         })
     }
@@ -128,7 +131,9 @@ impl Poller {
         let found = self.remote.epoll.wait(&mut events, timeout).map(<[Event]>::len);
         let mut looked = Looked::default();
         let mut links = links.borrow_mut();
-        for event in &events[..*found.as_ref().unwrap_or(&0)] {
+        let count = *found.as_ref().unwrap_or(&0);
+        let (before, first) = events[..count].split_at(self.first_of(count));
+        for event in first.iter().chain(before) {
             let (token, bits) = (event.u64, event.events);
             match token {
                 NOTIFY_TOKEN => {}
@@ -138,6 +143,17 @@ impl Poller {
         }
         self.events = events;
         found.map(|_| looked)
+    }
+
+    /// Which of so many events comes first: each time another one. Where several sources are one socket, its clones, the
+    /// kernel tells of them always in the same order, and who is woken first finds what there is.
+    fn first_of(&mut self, count: usize) -> usize {
+        if count < 2 {
+            return 0;
+        }
+        // Fibonacci hashing of the looks: any run of them begins about equally often with each.
+        self.looks = self.looks.wrapping_add(0x9E37_79B9);
+        (u64::from(self.looks) * count as u64 >> 32) as usize
     }
 
     fn latch<L: Links>(&mut self, token: u64, bits: u32, links: &mut L, woken: &mut impl FnMut(&mut L, u32)) {
@@ -361,6 +377,29 @@ mod tests {
         let id = poller.register(&shared, Kind::Stream, ours.as_fd()).unwrap();
         poller.enqueue(links, id, Interest::Read, slot, false).unwrap();
         (id, ours, theirs)
+    }
+
+    #[test]
+    fn clones_of_a_socket_are_woken_first_by_turns() {
+        let mut poller = Poller::new(Remote::open().unwrap()).unwrap();
+        let (ours, theirs) = std::os::unix::net::UnixDatagram::pair().unwrap();
+        let clones = [0, 1, 2].map(|_| ours.try_clone().unwrap());
+        let (mut links, shared) = (vec![Link::NONE; 3], [0, 1, 2].map(|_| OnceArc::new()));
+        let mut firsts = [0; 3];
+        for _ in 0..300 {
+            for (slot, (clone, shared)) in (0..).zip(clones.iter().zip(&shared)) {
+                let id = poller.register(shared, Kind::Stream, clone.as_fd()).unwrap();
+                poller.enqueue(&mut links, id, Interest::Read, slot, false).unwrap();
+            }
+            theirs.send(b"x").unwrap();
+            let cell = RefCell::new(links);
+            let woken = looked(&mut poller, &cell);
+            links = cell.into_inner();
+            assert_eq!(woken.len(), 3);
+            firsts[woken[0] as usize] += 1;
+            ours.recv(&mut [0]).unwrap();
+        }
+        assert!(firsts.iter().all(|times| (90..=110).contains(times)), "{firsts:?}");
     }
 
     #[test]

@@ -145,11 +145,21 @@ proptest! {
 }
 
 #[test]
-fn thieves_take_the_oldest_and_the_owner_the_latest() {
+fn of_few_the_oldest_is_first_and_of_many_the_latest() {
+    let many = CROWD as u32 + 1;
+    for push in [SpawnQueue::push, SpawnQueue::push_local] {
+        let shared = SharedQueue::new();
+        let queue = SpawnQueue::new(&shared);
+        (0..=many).for_each(|id| push(&queue, id));
+        assert_eq!([(); 3].map(|()| queue.pop(&shared)), [Some(many), Some(many - 1), Some(0)]);
+    }
+}
+
+#[test]
+fn thieves_take_the_oldest() {
     let (shared, thiefs) = (SharedQueue::new(), SharedQueue::new());
     let (queue, thief) = (SpawnQueue::new(&shared), SpawnQueue::new(&thiefs));
     (0..4).for_each(|id| queue.push(id));
-    assert_eq!(queue.pop(&shared), Some(3));
     assert!(thief.steal(&shared, 1));
     assert_eq!((thief.pop(&thiefs), thief.pop(&thiefs)), (Some(0), None));
 }

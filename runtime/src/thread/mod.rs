@@ -38,7 +38,7 @@ use std::time::{Duration, Instant};
 /// from a plain thread, it runs on the default runtime's background workers, which the first such call starts.
 ///
 /// Which worker that is depends on how much each has to do: the caller's own, another with clearly less, or one that was idle and
-/// took it. In what order coroutines begin is not specified either; where many wait, the latest may be first.
+/// took it. Where many wait, the latest may begin first.
 ///
 /// Coroutines of one worker share its OS thread and interleave at every park. A crate that publishes a borrow of its
 /// caller's stack in a thread-local for the length of a closure (`scoped-tls` does) relies on closures of one thread
