@@ -40,11 +40,15 @@
 //! | `std::net` | [`dormouse::net`](net), which re-exports `std`'s addresses and [`Shutdown`](net::Shutdown) |
 //! | `std::net::ToSocketAddrs` | [`net::ToSocketAddrs`], the same for the same types, but a lookup parks |
 //! | `std::os::unix::net`, `std::os::linux::net` | [`dormouse::os::unix::net`](os::unix::net), [`dormouse::os::linux::net`](os::linux::net) |
+//! | `std::fs`, `std::os::unix::fs` | [`dormouse::fs`](fs), [`dormouse::os::unix::fs`](os::unix::fs): on a pool of threads, since no poller knows of disks |
+//! | `std::io` | [`dormouse::io`](io): std's own, but for [`stdin`](io::stdin), which parks |
+//! | `std::process`, `std::os::unix::process` | [`dormouse::process`](process), [`dormouse::os::unix::process`](os::unix::process): waiting for a child, and its pipes, parks |
 //! | `std::thread` | [`dormouse::thread`](thread): coroutines where std has threads |
 //! | `std::thread_local!`, `std::thread::LocalKey` | [`thread_local!`], [`thread::LocalKey`]: of each coroutine its own |
 //! | `std::sync` | [`dormouse::sync`](sync): locks, [`mpsc`](sync::mpsc), `Arc`, atomics; also [`mpmc`](sync::mpmc) and [`oneshot`](sync::oneshot), unstable in std |
 //! | nothing | [`run`], [`Builder`], [`Runtime`], [`Handle`], [`metrics()`], [`spawn_local`], [`no_park`], [`Cancelled`], [`thread::stack_high_water`], [`net::lookup_host`], batches of datagrams, builders of TCP sockets |
 //! | nothing | [`block_on`] and handles that async code awaits, [`signal`] |
+//! | nothing | [`blocking()`], [`thread::spawn_blocking`]: what blocks without knowing of coroutines, on a thread of its own |
 //! | nothing | [`sync::select!`], [`sync::broadcast`], [`sync::Semaphore`], [`sync::WaitGroup`], [`sync::Notify`] |
 //!
 //! All of these work on a plain OS thread, too, where they block it, except [`spawn_local`], which panics there.
@@ -55,8 +59,6 @@
 #[doc(inline)]
 pub use dormouse_net as net;
 #[doc(inline)]
-pub use dormouse_net::os;
-#[doc(inline)]
 pub use dormouse_runtime::signal;
 #[doc(inline)]
 pub use dormouse_runtime::sync;
@@ -66,6 +68,28 @@ pub use dormouse_runtime::thread::{self, no_park};
 pub use dormouse_runtime::{
     Builder, Cancelled, Handle, Runtime, block_on, metrics, run, spawn, spawn_local, thread_local,
 };
+#[doc(inline)]
+pub use dormouse_runtime::{blocking, fs, io, process};
+
+/// What is specific to a platform, under std's paths.
+pub mod os {
+    /// As `std::os::unix`.
+    pub mod unix {
+        #[doc(inline)]
+        pub use dormouse_net::os::unix::net;
+        #[doc(inline)]
+        pub use dormouse_runtime::fs::unix as fs;
+        #[doc(inline)]
+        pub use dormouse_runtime::process::unix as process;
+    }
+
+    /// As `std::os::linux`.
+    pub mod linux {
+        #[doc(inline)]
+        pub use dormouse_net::os::linux::net;
+        pub use std::os::linux::fs;
+    }
+}
 
 /// Tests every listing of the README.
 #[cfg(doctest)]

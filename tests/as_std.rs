@@ -1,7 +1,7 @@
 //! Ours answer as std's do, to what is right and to what is wrong: the same values, the same errors.
 //!
-//! Each case runs with std's sockets on a plain thread, and with ours on a plain thread and in a coroutine; what it saw
-//! is compared line by line. A hang fails with a message.
+//! Each case runs with std's sockets, files and children on a plain thread, and with ours on a plain thread and in a
+//! coroutine; what it saw is compared line by line. A hang fails with a message.
 #![allow(clippy::duplicate_mod, reason = "the same text is compiled with other modules around it")]
 
 #[path = "as_std/differences.rs"]
@@ -16,12 +16,23 @@ mod support;
 
 use differences::DIFFERENCES;
 use record::{Case, Record};
+use std::sync::{PoisonError, RwLock};
 
 /// The seconds after which a case counts as hung.
 const LIMIT: u64 = 30;
 
+/// Held alone by the cases that start children: until a child executes its program it has a copy of every descriptor, and
+/// keeps open what a case of another test has closed.
+static CHILDREN: RwLock<()> = RwLock::new(());
+
 #[track_caller]
 fn same(std: &[Case], ours: &[Case]) {
+    let _no_child = CHILDREN.read().unwrap_or_else(PoisonError::into_inner);
+    compare(std, ours);
+}
+
+#[track_caller]
+fn compare(std: &[Case], ours: &[Case]) {
     assert_eq!(std.len(), ours.len());
     let mut differences = Vec::new();
     for ((name, std), (_, ours)) in std.iter().zip(ours) {
@@ -90,6 +101,17 @@ fn unix_streams() {
 #[test]
 fn unix_datagrams() {
     same(of_std::cases::datagram::CASES, of_dormouse::cases::datagram::CASES);
+}
+
+#[test]
+fn files() {
+    same(of_std::cases::fs::CASES, of_dormouse::cases::fs::CASES);
+}
+
+#[test]
+fn children() {
+    let _alone = CHILDREN.write().unwrap_or_else(PoisonError::into_inner);
+    compare(of_std::cases::process::CASES, of_dormouse::cases::process::CASES);
 }
 
 #[test]

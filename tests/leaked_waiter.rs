@@ -14,6 +14,7 @@ use support::{OnDrop, bounded, eventually};
 /// Leaks a coroutine that is in `wait`, which it began in an unwind: nothing throws it out of there.
 fn leak(wait: impl FnMut() + Send + 'static) {
     Builder::new()
+        .workers(1)
         .shutdown_timeout(Duration::from_millis(20))
         .run(|| stand(wait))
         .expect("only the one that waits is leaked");
@@ -34,6 +35,7 @@ fn stand(wait: impl FnMut() + Send + 'static) {
 /// Leaks a coroutine that catches whatever throws it out of `wait`, and waits again.
 fn leak_stubborn(wait: impl Fn() + Send + 'static) {
     Builder::new()
+        .workers(1)
         .shutdown_timeout(Duration::from_millis(20))
         .run(|| {
             spawn(move || {
@@ -57,6 +59,7 @@ fn spin() {
 /// As `leak`, but the coroutine is chosen, by `choose`, and the runtime ends before its turn.
 fn leak_chosen(wait: impl FnMut() + Send + 'static, choose: impl FnOnce()) {
     Builder::new()
+        .workers(1)
         .shutdown_timeout(Duration::ZERO)
         .run(|| {
             let others = [(); 3].map(|()| {

@@ -5,7 +5,8 @@
 //! so that its worker goes on. `dormouse-net` resolves names and closes lingering sockets by it.
 //!
 //! Owns who waits for a call, and what becomes of one that nobody waits for any more. `pool` owns the threads and the
-//! queue, `shared` the pools of the process, `call` what goes between the two sides. Must never know what a call does.
+//! queue, `shared` the pools of the process, `call` what goes between the two sides, `handle` the calls that are
+//! spawned and joined later. Must never know what a call does.
 //!
 //! # Two pools for the process
 //!
@@ -20,6 +21,14 @@
 //! share a few threads, which end by themselves. What may not be cut short (see [`finish`]) waits shielded, and the
 //! runtime's grace for shutdown limits it as it limits every shielded wait.
 //!
+//! # How long a queue gets
+//!
+//! Who waits for a call hands over one at a time, and is parked meanwhile: each entry of the queue has a stack behind
+//! it that takes more memory than the entry does, so such callers are never made to wait for a place. A call that is
+//! spawned has nobody behind it; it needs a permit while it is in the queue, of which there are 1,024, and whoever
+//! spawns parks for one. Permits come back in the order of the queue, so nobody starves. What a Drop hands over may not
+//! wait, and does not.
+//!
 //! # Invariants
 //!
 //! 1. A call is made at most once, on a pool thread, and never after its caller gave it up.
@@ -29,6 +38,7 @@
 //!    Drop goes no further than the panic hook.
 
 mod call;
+mod handle;
 mod pool;
 mod shared;
 
@@ -44,10 +54,68 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use handle::BlockingJoinHandle;
+pub(crate) use handle::spawn;
+
+/// Makes a call that blocks, and gives its result: [`run`] for those who have nothing else to do if it cannot be made.
+///
+/// # Blocking
+///
+/// As [`run`]: parks the coroutine until the call has been made; a cancellation point. On a plain thread `f` is called
+/// right there.
+///
+/// # Panics
+///
+/// Panics where `f` does; if the pool has no thread and cannot start one, as `thread::spawn` of std does; inside
+/// `no_park`.
+///
+/// # Examples
+///
+/// ```
+/// use dormouse_runtime::{blocking, run};
+///
+/// let text = run(|| blocking(|| std::fs::read_to_string("/proc/self/comm")))?;
+/// assert!(!text.is_empty());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[track_caller]
+pub fn blocking<F, T>(f: F) -> T
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    run(f).expect("failed to start a thread for a call that blocks")
+}
+
+/// Sets how many threads a pool may have; 512 unless set. There is one pool in the process for the calls whose result
+/// is waited for, whatever runtimes there are, and one for the closes that a Drop makes. The limit holds for each.
+///
+/// A larger limit starts threads as the queue needs them. With a smaller one surplus threads end, busy ones after their
+/// call.
+///
+/// # Panics
+///
+/// Panics if `limit` is zero.
+///
+/// # Blocking
+///
+/// Never, but for the start of a thread.
+///
+/// # Examples
+///
+/// ```
+/// dormouse_runtime::blocking::set_limit(64);
+/// ```
+pub fn set_limit(limit: usize) {
+    assert!(limit > 0, "calls that block need at least one thread");
+    shared::set_limit(limit);
+}
+
 /// Makes a call that blocks, and gives its result.
 ///
-/// From a coroutine the call is made on a thread of the pool: up to 512 threads, started as they are needed, which end
-/// after ten idle seconds. Calls beyond that wait for their turn, first come, first served. A panic of `f` comes out here.
+/// From a coroutine the call is made on a thread of the pool: up to 512 threads ([`set_limit`]), started as they are
+/// needed, which end after ten idle seconds. Calls beyond that wait for their turn, first come, first served. A panic
+/// of `f` comes out here.
 ///
 /// A thread inherits the signal mask, the CPU affinity and the scheduling policy of the worker, or the thread of the pool,
 /// that happens to start it, and keeps them: whoever pins one worker by hand may pin calls of all. Workers pinned by
@@ -125,11 +193,24 @@ where
     Pending::submit(shared::for_results(), f).wait(deadline, Point::Cancellable)
 }
 
+/// As [`run`], but a cancel strikes only before the call is handed over: what has begun is waited for. For what must
+/// not happen unheard of.
+pub(crate) fn run_to_end<F, T>(f: F) -> io::Result<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    if !in_coroutine() {
+        return Ok(f());
+    }
+    park::check(Point::Cancellable);
+    Pending::submit(shared::for_results(), f).wait(None, Point::Shielded)
+}
+
 /// Makes a call that blocks for a Drop, which can neither fail nor be cut short: waits until it has been made, where a
 /// Drop may wait.
 ///
-/// It shares its pool of up to 512 threads with [`hand_over`] only: neither waits for the calls of [`run`], nor they for
-/// these.
+/// It shares its pool with [`hand_over`] only: neither waits for the calls of [`run`], nor they for these.
 ///
 /// If the pool has no thread and cannot start one, `f` is dropped uncalled, here: what is to happen in any case belongs
 /// into the Drop of what `f` owns.
@@ -176,11 +257,12 @@ pub(crate) fn depth() -> Depth {
     shared::depth()
 }
 
-fn in_coroutine() -> bool {
+/// Whether a call of the caller's would go to the pool. If not, it may make it itself.
+pub(crate) fn in_coroutine() -> bool {
     current::with_coroutine(|worker| worker.is_some())
 }
 
-/// A call in the hands of the pool, as its caller sees it. Dropped, it is given up.
+/// A call in the hands of the pool, as its caller sees it. Dropped, it is given up, or left.
 struct Pending<F: FnOnce() -> T, T> {
     /// Who makes it.
     pool: &'static Pool,
@@ -188,6 +270,8 @@ struct Pending<F: FnOnce() -> T, T> {
     number: u64,
     /// The call itself, shared with whoever makes it.
     call: Arc<Call<F, T>>,
+    /// Whether it is to be made even if nobody waits for it.
+    kept: bool,
 }
 
 impl<F, T> Pending<F, T>
@@ -198,19 +282,26 @@ where
     fn submit(pool: &'static Pool, f: F) -> Pending<F, T> {
         let call = Arc::new(Call::new(f));
         let number = pool.submit(Arc::clone(&call) as _);
-        Pending { pool, number, call }
+        Pending { pool, number, call, kept: false }
     }
 
     /// Waits for the result, until `deadline`.
     fn wait(self, deadline: Option<Instant>, point: Point) -> io::Result<T> {
-        while self.parks(deadline, point) {}
-        // The stage decides, not the outcome of the park: the end may have come together with the deadline.
-        match self.give_up() {
+        match self.wait_for_stage(deadline, point) {
             Stage::Done(Ok(value)) => Ok(value),
             Stage::Done(Err(payload)) => resume_unwind(payload),
             Stage::Refused(_, error) => Err(error),
             Stage::Queued(_) | Stage::Running | Stage::GivenUp => Err(io::ErrorKind::TimedOut.into()),
         }
+    }
+}
+
+impl<F: FnOnce() -> T, T> Pending<F, T> {
+    /// Waits for the end, until `deadline`; gives what there is of the call.
+    fn wait_for_stage(&self, deadline: Option<Instant>, point: Point) -> Stage<F, T> {
+        while self.parks(deadline, point) {}
+        // The stage decides, not the outcome of the park: the end may have come together with the deadline.
+        self.give_up()
     }
 
     /// Parks once; `false` once the end has come or `deadline` has passed.
@@ -229,9 +320,7 @@ where
             }
         }
     }
-}
 
-impl<F: FnOnce() -> T, T> Pending<F, T> {
     /// Ends the wait. What there is of the call is the caller's from now on.
     fn give_up(&self) -> Stage<F, T> {
         let stage = self.call.give_up();
@@ -245,7 +334,11 @@ impl<F: FnOnce() -> T, T> Pending<F, T> {
 impl<F: FnOnce() -> T, T> Drop for Pending<F, T> {
     fn drop(&mut self) {
         // In an unwind, if there is still something.
-        drop_quietly(self.give_up());
+        if self.kept {
+            self.call.leave();
+        } else {
+            drop_quietly(self.give_up());
+        }
     }
 }
 

@@ -81,7 +81,7 @@ impl Builder {
     /// even yield, with the worker that it keeps. The end of `run` cannot leave the calling thread, so it waits for such a
     /// one there for as long as it takes, and another worker, if there is one, says for whom.
     ///
-    /// Calls handed to the [threads for blocking calls](crate::blocking) are no part of the runtime: one that has begun goes on
+    /// Calls handed to the [threads for blocking calls](mod@crate::blocking) are no part of the runtime: one that has begun goes on
     /// and its result is dropped, one that has not is never made. Only what may not be cut short, like the close of a
     /// socket that lingers, is waited for, within this time.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Builder {
@@ -124,7 +124,7 @@ impl Builder {
     ///
     /// After [`run`](Builder::run) the calling thread may run where it could before. Threads that coroutines start with
     /// `std::thread` inherit the one core of their worker, and `available_parallelism` says 1 there; threads that make
-    /// [blocking calls](crate::blocking) are not pinned.
+    /// [blocking calls](mod@crate::blocking) are not pinned.
     pub fn affinity(mut self, pinned: bool) -> Builder {
         self.settings.affinity = pinned;
         self

@@ -15,6 +15,13 @@
 //! | `JoinHandle::join`                                     | before and while parked; the handle is dropped |
 //! | socket operations that find nothing to do at once      | before and while parked; nothing was transferred |
 //! | `blocking::run`, `run_until`                           | before it hands over; while parked: a call not begun is never made |
+//! | `thread::spawn_blocking`, while the queue is full      | before and while parked; the closure is dropped uncalled |
+//! | `BlockingJoinHandle::join`                             | before and while parked; the handle is dropped |
+//! | `fs`: whatever waits for a device, or for another's turn at the cursor | before and while parked; see `fs` for what it leaves |
+//! | `process::Command::spawn`                              | before it begins; not while it goes on       |
+//! | `process::Child::wait`, `wait_with_output`             | before and while parked; the child runs on   |
+//! | the pipes of a child                                   | before and while parked; nothing was transferred |
+//! | `io::stdin`: reading, `lock`                           | before and while parked; nothing was taken   |
 //! | `thread::scope`                                        | after its children have ended, if the cancel cut one short; see there |
 //! | `Barrier::wait`                                        | before and while parked; the arrival is taken back |
 //! | `Semaphore::acquire` and its kin                       | before and while parked; permits granted go to the next |

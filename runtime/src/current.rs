@@ -19,6 +19,10 @@ thread_local! {
     static WORKER: Cell<*const Worker> = const { Cell::new(std::ptr::null()) };
 }
 
+thread_local! {
+    static SERVES: Cell<bool> = const { Cell::new(false) };
+}
+
 // The threads of a model are one OS thread to std.
 #[cfg(dormouse_loom)]
 use loom::thread_local as own_of_each_thread;
@@ -144,6 +148,16 @@ pub(crate) fn keep_block(block: Block) {
 #[inline]
 pub(crate) fn fresh_id() -> u64 {
     with_worker(|worker| worker.map_or_else(remote::fresh_id, Worker::fresh_id))
+}
+
+/// Says that this OS thread makes calls of others, and nothing else, from now on.
+pub(crate) fn serve() {
+    SERVES.set(true);
+}
+
+/// Whether this OS thread does.
+pub(crate) fn serves() -> bool {
+    SERVES.get()
 }
 
 /// This OS thread as a waiting party. After its thread-locals are gone, a fresh one each time.

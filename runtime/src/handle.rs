@@ -119,7 +119,7 @@ impl Runtime {
     /// one does not even yield). What is left then is leaked with its stack and named on standard error; whoever joins it
     /// gets [`Cancelled`].
     ///
-    /// Calls that its coroutines have made on [other threads](crate::blocking) are abandoned if they have been begun, and not
+    /// Calls that its coroutines have made on [other threads](mod@crate::blocking) are abandoned if they have been begun, and not
     /// made otherwise.
     ///
     /// # Blocking

@@ -29,12 +29,16 @@
 //! |---|---|
 //! | `cancel`, `park`, `os_thread`, `waiter` | the one suspension point, and the contract of who waits |
 //! | `wait`, `budget` | waiting for an fd |
-//! | `blocking` | calls that block, on threads of their own |
 //! | `block_on`, `task` | futures, polled by us; a handle, polled by others |
 //! | `signal` | waiting for signals |
 //! | `sync` | locks, channels, notifications |
+//! | `blocking` | calls that block, on threads of their own |
+//! | `lease` | what calls of the pool use one after the other |
+//! | `fs` | files, whose calls the pool makes |
 //! | `crew`, `runtime`, `builder`, `handle` | start and end |
 //! | `metrics`, `thread` | figures; the std-shaped surface |
+//! | `pipe`, `process` | children, and the pipes to them |
+//! | `io` | all of `std::io`, with a standard input that parks |
 
 #![deny(unsafe_code)]
 #![cfg_attr(dormouse_loom, allow(dead_code, unused_imports))]
@@ -51,10 +55,13 @@ mod crew;
 mod current;
 mod fleet;
 mod fork;
+pub mod fs;
 mod handle;
 mod idle;
 mod inbox;
+pub mod io;
 mod join_word;
+mod lease;
 mod linger;
 mod locals;
 mod lock;
@@ -66,9 +73,11 @@ mod os_thread;
 mod overflow;
 mod pace;
 mod park;
+mod pipe;
 mod placement;
 mod poller;
 mod prefetch;
+pub mod process;
 mod readiness;
 mod ready_queue;
 mod remote;
@@ -92,6 +101,7 @@ mod waiter;
 mod worker;
 
 pub use block_on::block_on;
+pub use blocking::blocking;
 pub use builder::{Builder, run};
 pub use cancel::Cancelled;
 pub use handle::{Handle, Runtime};

@@ -92,7 +92,7 @@ pub struct WorkerMetrics {
     pub long_runs: u64,
 }
 
-/// The threads that make calls which block, for coroutines that wait for them. See [`blocking`].
+/// The threads that make calls which block, for coroutines that wait for them. See [`blocking`](mod@blocking).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BlockingMetrics {

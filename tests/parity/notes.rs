@@ -1,5 +1,8 @@
 //! Where ours differs from std's in more than its path, in words for a reader: the notes of `docs/parity.md`.
 
+/// What is stable in std, and cannot be had outside.
+pub(crate) const IMPOSSIBLE: &[&str] = &["std::fs::File: impl IsTerminal for File"];
+
 /// The path of an item below `std`, and what differs.
 pub(crate) const NOTES: &[(&str, &str)] = &[
     (
@@ -13,6 +16,17 @@ pub(crate) const NOTES: &[(&str, &str)] = &[
     ("os::unix::net::UnixListener::accept", "out of descriptors or memory it fails after a pause of 5 to 100 ms"),
     ("os::unix::net::UnixListener::AsFd for UnixListener", "as for `TcpListener`"),
     ("os::unix::net::UnixDatagram::send", "what is no socket answers ENOTSOCK; std's writes to it"),
+    (
+        "fs::File",
+        "in a coroutine one call moves 256 KiB at most; `Read` and the like cannot be implemented for `Arc<File>`",
+    ),
+    ("fs::File::IsTerminal for File", "sealed in std; there is a method of that name"),
+    ("fs::File::lock", "in a coroutine it is tried again after pauses of up to 50 ms"),
+    ("fs::File::lock_shared", "in a coroutine it is tried again after pauses of up to 50 ms"),
+    ("process::ChildStdin::AsFd for ChildStdin", "shows an fd that is O_NONBLOCK; given away, it is not"),
+    ("process::ChildStdout::AsFd for ChildStdout", "as for `ChildStdin`"),
+    ("process::ChildStderr::AsFd for ChildStderr", "as for `ChildStdin`"),
+    ("process::Command::spawn", "in a coroutine the parent, for PR_SET_PDEATHSIG, is a thread of the pool"),
     ("os::unix::net::SocketAncillary", "closes received descriptors that nobody took; std's leaks them"),
     ("thread::panicking", "of the coroutine, not of the thread that it shares"),
     ("thread::Builder::stack_size", "of a coroutine's stack, which does not grow: rounded up to a size class"),

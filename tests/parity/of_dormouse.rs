@@ -1,6 +1,6 @@
 //! The items and the programs with our modules; the programs spawn coroutines.
 
-pub(crate) use dormouse::{net, os, sync, thread, thread_local};
+pub(crate) use dormouse::{fs, net, os, process, sync, thread, thread_local};
 
 #[path = "items/mod.rs"]
 mod items;

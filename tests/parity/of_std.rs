@@ -1,6 +1,6 @@
 //! The items and the programs with std's modules: the proof that they say what std says.
 
-pub(crate) use std::{net, os, sync, thread, thread_local};
+pub(crate) use std::{fs, net, os, process, sync, thread, thread_local};
 
 #[path = "items/mod.rs"]
 mod items;

@@ -13,6 +13,34 @@ fn addresses_are_the_types_of_std() {
     let _: fn(std::net::Shutdown) -> dormouse::net::Shutdown = |same| same;
 }
 
+/// Compiles only if the types are one.
+#[test]
+fn what_is_known_of_files_and_children_is_of_std() {
+    let _: fn(std::fs::FileTimes) -> dormouse::fs::FileTimes = |same| same;
+    let _: fn(std::fs::FileType) -> dormouse::fs::FileType = |same| same;
+    let _: fn(std::fs::Metadata) -> dormouse::fs::Metadata = |same| same;
+    let _: fn(std::fs::Permissions) -> dormouse::fs::Permissions = |same| same;
+    let _: fn(std::fs::TryLockError) -> dormouse::fs::TryLockError = |same| same;
+    let _: fn(std::process::CommandArgs) -> dormouse::process::CommandArgs = |same| same;
+    let _: fn(std::process::CommandEnvs) -> dormouse::process::CommandEnvs = |same| same;
+    let _: fn(std::process::ExitCode) -> dormouse::process::ExitCode = |same| same;
+    let _: fn(std::process::ExitStatus) -> dormouse::process::ExitStatus = |same| same;
+    let _: fn(std::process::Output) -> dormouse::process::Output = |same| same;
+    let _: fn(std::process::Stdio) -> dormouse::process::Stdio = |same| same;
+}
+
+/// Compiles only if the trait is one.
+#[test]
+fn what_main_may_return_is_of_std() {
+    struct Own;
+    impl dormouse::process::Termination for Own {
+        fn report(self) -> std::process::ExitCode {
+            std::process::ExitCode::SUCCESS
+        }
+    }
+    assert_eq!(std::process::Termination::report(Own), std::process::ExitCode::SUCCESS);
+}
+
 /// Compiles only if the type is one. Its items are compared besides, for what its Linux trait adds.
 #[test]
 fn unix_addresses_are_the_type_of_std() {

@@ -10,6 +10,8 @@ use std::path::Path;
 const PROOFS: &str = include_str!("same.rs");
 
 const TCP: &str = include_str!("items/tcp.rs");
+const FS: &str = include_str!("items/fs.rs");
+const PROCESS: &str = include_str!("items/process.rs");
 const UDP: &str = include_str!("items/udp.rs");
 const NAMES: &str = include_str!("items/names.rs");
 const UNIX: &str = include_str!("items/unix.rs");
@@ -27,8 +29,9 @@ const ALL_OF_STD: &[&str] = &["sync::atomic"];
 const PREFACE: &str = "\
 # Parity with std
 
-What std has for sockets on Linux, for threads and for what they share, and what stands at the same path of `dormouse`.
-`s/std::net/dormouse::net/`, and the same for `os::unix::net`, `thread` (with `thread_local!`) and `sync`, ports a program.
+What std has on Linux for sockets, threads and what they share, files and child processes, and what stands at the same path
+of `dormouse`. `s/std::net/dormouse::net/`, and the same for `os::unix`, `thread` (with `thread_local!`), `sync`, `fs` and
+`process`, ports a program.
 
 `tests/parity.rs` writes and checks this file, from std's documentation and from `tests/parity/items`, which the compiler
 reads once with std's modules and once with ours. Write it anew with
@@ -53,7 +56,7 @@ struct Module {
     items: Named,
 }
 
-fn modules() -> [Module; 7] {
+fn modules() -> [Module; 9] {
     let module = |path, folder, files: &[&str]| Module { path, folder, items: Named::new(files) };
     [
         module("net", "net", &[TCP, UDP, NAMES]),
@@ -63,6 +66,8 @@ fn modules() -> [Module; 7] {
         module("sync", "sync", &[LOCKS, ONCE, MPSC]),
         module("sync::mpsc", "sync/mpsc", &[MPSC]),
         module("sync::atomic", "sync/atomic", &[]),
+        module("fs", "fs", &[FS]),
+        module("process", "process", &[PROCESS]),
     ]
 }
 
@@ -151,6 +156,7 @@ fn is_same(module: &Module, name: &str) -> bool {
         format!("fn(std::{path}) -> dormouse::{path}"),
         format!("fn(std::{path}<"),
         format!("same(std::{path}, dormouse::{path})"),
+        format!("impl dormouse::{path} for Own"),
     ];
     ALL_OF_STD.contains(&&*path) || proofs.iter().any(|proof| PROOFS.contains(proof))
 }

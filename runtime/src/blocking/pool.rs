@@ -5,7 +5,8 @@
 //! Threads start one after the other: each starts the next one if it leaves calls in the queue. A burst of short calls is
 //! then served by a few threads instead of by as many as there are calls, and the thread that hands a call over pays for
 //! one start at most. Like workers, the threads have the signal mask, the CPU affinity and the scheduling policy of whoever
-//! started them (but not the one core of a worker that is pinned), and std's stack size; an idle one sleeps on the futex of a plain thread that waits (`os_thread.rs`).
+//! started them (but not the one core of a worker that is pinned), and std's stack size; an idle one sleeps on the futex of a
+//! plain thread that waits (`os_thread.rs`).
 //!
 //! A start that failed is repeated after a while by the callers of what is in the queue, whose wait ends for that; and by
 //! whoever hands over or takes the next call. Nobody repeats it for a call that nobody waits for.
@@ -18,8 +19,10 @@
 //! are some, the calls wait for them and for the next start.
 //! Invariant 3: `threads` counts those starting, busy and idle; it is lowered under the lock under which the decision to
 //! end is made.
-//! Invariant 4: while `retry` is there, whoever waits for a call in the queue comes back by then: those who parked before
-//! are alerted by whoever sets it, and those who park later see it.
+//! Invariant 4: a thread that finds more threads than the limit ends, whatever is in the queue: as many as are left are
+//! busy or about to look there. For a limit that was lowered, as many idle threads are woken as are too many.
+//! Invariant 5: while `retry` is there, whoever waits for a call in the queue comes back by then: those who parked
+//! before are alerted by whoever sets it, and those who park later see it.
 
 use super::call::Job;
 use crate::cancel::Point;
@@ -40,8 +43,6 @@ const RETRY: Duration = Duration::from_millis(100);
 pub(super) struct Pool {
     /// Calls and threads.
     state: Lock<State>,
-    /// The most threads.
-    limit: usize,
     /// How long one is idle before it ends.
     idle: Duration,
     /// Starts a thread that calls [`Pool::serve`].
@@ -56,9 +57,11 @@ struct State {
     idle: Vec<(u64, Waiter)>,
     /// Threads there are (invariant 3).
     threads: usize,
+    /// The most there are to be, at least 1 (invariant 4).
+    limit: usize,
     /// Whether one of them has not yet looked at the queue for the first time.
     starting: bool,
-    /// When callers start another thread: `Some` if the last start failed (invariant 4).
+    /// When callers start another thread: `Some` if the last start failed (invariant 5).
     retry: Option<Instant>,
     /// The last number given to a call or to a sleep.
     last: u64,
@@ -93,11 +96,13 @@ enum Next {
     Job(Arc<dyn Job>),
     /// Sleeps, under this number.
     Sleep(u64),
+    /// Ends: it does not count any more.
+    End,
 }
 
 impl State {
-    fn new() -> State {
-        State { queue: BTreeMap::new(), idle: Vec::new(), threads: 0, starting: false, retry: None, last: 0 }
+    fn new(limit: usize) -> State {
+        State { queue: BTreeMap::new(), idle: Vec::new(), threads: 0, limit, starting: false, retry: None, last: 0 }
     }
 
     fn number(&mut self) -> u64 {
@@ -106,8 +111,8 @@ impl State {
     }
 
     /// Whether another thread is to be started for what is in the queue; it then counts already.
-    fn grow(&mut self, limit: usize) -> bool {
-        let grows = !self.queue.is_empty() && self.idle.is_empty() && !self.starting && self.threads < limit;
+    fn grow(&mut self) -> bool {
+        let grows = !self.queue.is_empty() && self.idle.is_empty() && !self.starting && self.threads < self.limit;
         self.starting |= grows;
         self.threads += usize::from(grows);
         grows
@@ -116,7 +121,21 @@ impl State {
 
 impl Pool {
     pub(super) fn new(limit: usize, idle: Duration, start_thread: fn(&'static Pool) -> io::Result<()>) -> Pool {
-        Pool { state: Lock::new(State::new()), limit, idle, start_thread }
+        Pool { state: Lock::new(State::new(limit)), idle, start_thread }
+    }
+
+    /// Sets the most threads. Surplus ones end, those that are busy after their call (invariant 4).
+    pub(super) fn set_limit(&'static self, limit: usize) {
+        let mut state = self.state.lock();
+        state.limit = limit;
+        let surplus = state.threads.saturating_sub(limit).min(state.idle.len());
+        let ending: Vec<_> = state.idle.drain(..surplus).collect();
+        let grows = state.grow();
+        drop(state);
+        ending.into_iter().for_each(|(_, sleeper)| sleeper.wake());
+        if grows {
+            self.start();
+        }
     }
 
     /// How busy it is just now.
@@ -131,7 +150,7 @@ impl Pool {
         let number = state.number();
         state.queue.insert(number, job);
         let sleeper = state.idle.pop();
-        let grows = sleeper.is_none() && state.grow(self.limit);
+        let grows = sleeper.is_none() && state.grow();
         drop(state);
         match sleeper {
             Some((_, sleeper)) => sleeper.wake(),
@@ -148,7 +167,7 @@ impl Pool {
     }
 
     /// When whoever waits for a call is to come back and [`retry`](Pool::retry), if at all. To be asked after a waiter
-    /// was left (invariant 4).
+    /// was left (invariant 5).
     pub(super) fn retry_at(&self, number: u64) -> Option<Instant> {
         let state = self.state.lock();
         state.retry.filter(|_| state.queue.contains_key(&number))
@@ -162,7 +181,7 @@ impl Pool {
         if due {
             state.retry = Some(now + RETRY);
         }
-        let grows = due && state.grow(self.limit);
+        let grows = due && state.grow();
         drop(state);
         if grows {
             self.start();
@@ -181,6 +200,7 @@ impl Pool {
                 drop(state);
                 // All hear of it before one is dropped, which may block.
                 orphans.values().for_each(|job| job.refuse(repeated(&error)));
+                orphans.values().for_each(|job| job.clear());
             } else if state.retry.is_none() {
                 state.retry = Some(Instant::now() + RETRY);
                 let last = state.last;
@@ -190,7 +210,7 @@ impl Pool {
         }
     }
 
-    /// Invariant 4, for the calls up to the number `last`. One by one, since the list may be long.
+    /// Invariant 5, for the calls up to the number `last`. One by one, since the list may be long.
     fn alert(&self, last: u64) {
         let mut next = 0;
         while let Some((number, job)) = self.first_queued(next, last) {
@@ -227,6 +247,7 @@ impl Pool {
             }
             match next {
                 Next::Job(job) => return Some(job),
+                Next::End => return None,
                 Next::Sleep(number) => {
                     let parked = wait.park(Some(Instant::now() + self.idle), Point::Shielded);
                     if self.wake_up(number, parked) {
@@ -237,11 +258,16 @@ impl Pool {
         }
     }
 
-    /// The oldest call, or else a place among the idle; and whether another thread is to be started.
+    /// The end if there are too many, the oldest call, or else a place among the idle; and whether another thread is to
+    /// be started.
     fn job_or_sleep(&self, waiter: Waiter) -> (Next, bool) {
         let mut state = self.state.lock();
+        if state.threads > state.limit {
+            state.threads -= 1;
+            return (Next::End, false);
+        }
         if let Some((_, job)) = state.queue.pop_first() {
-            let grows = state.grow(self.limit);
+            let grows = state.grow();
             return (Next::Job(job), grows);
         }
         let number = state.number();

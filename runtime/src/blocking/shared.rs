@@ -9,13 +9,18 @@
 
 use super::pool::{Depth, Pool};
 use crate::current;
+use crate::sync::Semaphore;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, OnceLock};
 use std::thread::Builder;
 use std::time::Duration;
 
-/// The most threads of a pool.
-const LIMIT: usize = 512;
+/// The most threads of a pool that is made from now on.
+static LIMIT: AtomicUsize = AtomicUsize::new(512);
+
+/// The most calls in the queue that nobody need wait for.
+const UNATTENDED: usize = 1024;
 
 /// How long a thread is idle before it ends.
 const IDLE: Duration = Duration::from_secs(10);
@@ -36,6 +41,19 @@ pub(super) fn depth() -> Depth {
     shared.results.depth() + shared.drops.depth()
 }
 
+/// Permits to leave a call in the queue for results without waiting for it.
+pub(super) fn unattended() -> &'static Semaphore {
+    &Shared::of_this_process().unattended
+}
+
+/// Sets the most threads of each pool of this process, and of those of its children to come.
+pub(super) fn set_limit(limit: usize) {
+    // ORDERING: Relaxed; a child of fork(2) reads what this thread's memory holds, in `Shared::new`.
+    LIMIT.store(limit, Ordering::Relaxed);
+    for_results().set_limit(limit);
+    for_drops().set_limit(limit);
+}
+
 /// The pools of one process.
 struct Shared {
     /// Whose they are (invariant 1).
@@ -44,14 +62,19 @@ struct Shared {
     results: Pool,
     /// For calls that a Drop makes.
     drops: Pool,
+    /// One for each call that may be in the queue unattended.
+    unattended: Semaphore,
     /// Those of the next process in the line of descent, in that process's memory.
     child: OnceLock<Box<Shared>>,
 }
 
 impl Shared {
     fn new() -> Shared {
-        let pool = || Pool::new(LIMIT, IDLE, start_thread);
-        Shared { process: std::process::id(), results: pool(), drops: pool(), child: OnceLock::new() }
+        // ORDERING: Relaxed; pairs with `set_limit` on the same thread, or with none.
+        let limit = LIMIT.load(Ordering::Relaxed);
+        let pool = || Pool::new(limit, IDLE, start_thread);
+        let unattended = Semaphore::new(UNATTENDED);
+        Shared { process: std::process::id(), results: pool(), drops: pool(), unattended, child: OnceLock::new() }
     }
 
     fn of_this_process() -> &'static Shared {
@@ -72,6 +95,7 @@ fn start_thread(pool: &'static Pool) -> io::Result<()> {
             // Fails if the thread may run on none of these any more. It keeps the core, then.
             let _ = cpus.apply();
         }
+        current::serve();
         pool.serve();
     };
     Builder::new().name("dormouse-blocking".into()).spawn(serve).map(drop)

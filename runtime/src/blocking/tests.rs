@@ -100,6 +100,31 @@ fn no_call_is_left_by_threads_that_end() {
     eventually("all threads end", || pool.figures() == (0, 0));
 }
 
+/// However the limit moves, no call is left behind by a thread that ends for it.
+#[test]
+fn a_limit_that_changes_leaves_no_call() {
+    let pool = pool(8, LONG, start_thread);
+    std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(move || {
+                    for n in 0..1500 {
+                        assert_eq!(Pending::submit(pool, move || n).wait(soon(), Point::Shielded).unwrap(), n);
+                    }
+                })
+            })
+            .collect();
+        for n in 0.. {
+            pool.set_limit(1 + n * 5 % 8);
+            if callers.iter().all(|caller| caller.is_finished()) {
+                break;
+            }
+        }
+    });
+    pool.set_limit(1);
+    eventually("surplus threads end", || pool.figures() == (1, 0));
+}
+
 #[test]
 fn threads_start_one_at_a_time() {
     static HELD: AtomicUsize = AtomicUsize::new(0);

@@ -10,6 +10,7 @@ mod join;
 mod local;
 mod scope;
 
+pub use crate::blocking::BlockingJoinHandle;
 pub use builder::Builder;
 pub use handle::{Thread, ThreadId};
 pub use join::{JoinHandle, LocalJoinHandle};
@@ -26,7 +27,7 @@ pub mod local_impl {
 use crate::slot::NEVER_PARKS;
 use crate::sys::clock;
 use crate::worker::Unwinding;
-use crate::{current, park as parking};
+use crate::{blocking, current, park as parking};
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
@@ -97,6 +98,41 @@ where
     T: 'static,
 {
     Builder::new().spawn_local(f).expect("failed to spawn a coroutine")
+}
+
+/// Has a call that blocks made on a thread of the pool, and gives the handle to wait for it. See
+/// [`blocking`](crate::blocking()), which waits at once.
+///
+/// A panic of `f` comes out of `join`. The call is made even if the handle is dropped, or its runtime ends; but nothing
+/// waits for it at the end of the process. If the pool has no thread and cannot start one, `join` answers an
+/// [`io::Error`](std::io::Error).
+///
+/// # Blocking
+///
+/// Parks a coroutine, or blocks a plain thread, while 1,024 spawned calls are waiting for a thread; then it is a
+/// cancellation point, and `f` is dropped uncalled. A thread of the pool never waits here.
+///
+/// # Panics
+///
+/// Panics inside [`no_park`], if it has to wait.
+///
+/// # Examples
+///
+/// ```
+/// use dormouse_runtime::{run, thread};
+///
+/// run(|| {
+///     let call = thread::spawn_blocking(|| std::fs::read("/proc/self/comm"));
+///     // Something else, meanwhile.
+///     assert!(!call.join().unwrap().unwrap().is_empty());
+/// });
+/// ```
+pub fn spawn_blocking<F, T>(f: F) -> BlockingJoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    blocking::spawn(f)
 }
 
 /// A handle to the calling coroutine or thread.
