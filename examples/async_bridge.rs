@@ -1,7 +1,6 @@
 //! Coroutines and async code, each waiting for the other: a tokio task awaits coroutines, a coroutine blocks on what tokio drives.
 use dormouse::{Builder, block_on, spawn, thread};
 use futures::future::{Either, join_all, select};
-use std::pin::pin;
 use std::time::Duration;
 
 fn main() -> std::io::Result<()> {
@@ -38,8 +37,11 @@ fn main() -> std::io::Result<()> {
 
         // Whichever comes first.
         let slow = spawn(thread::park);
-        let _entered = handle.enter();
-        let timeout = pin!(tokio::time::sleep(Duration::from_millis(10)));
+        // Tokio's own are made inside its context; that lasts for a closure, never across a park.
+        let timeout = {
+            let _entered = handle.enter();
+            Box::pin(tokio::time::sleep(Duration::from_millis(10)))
+        };
         match block_on(select(slow, timeout)) {
             Either::Left(_) => println!("it was unparked"),
             Either::Right(((), slow)) => {

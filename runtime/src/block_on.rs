@@ -25,6 +25,9 @@ use word::WakeWord;
 /// driven by somebody: a channel by who sends, a [`JoinHandle`](crate::thread::JoinHandle) by its coroutine, a timer or a socket of
 /// an async runtime by that runtime, on threads of its own.
 ///
+/// Where making a future needs an async runtime's context (tokio's `Handle::enter`), leave the context before this: it is kept
+/// for the thread, and other coroutines of the worker run meanwhile.
+///
 /// It allocates once. A future as large as stacks are small wants to be boxed: it is kept on the caller's.
 ///
 /// # Blocking

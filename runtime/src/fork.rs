@@ -90,7 +90,7 @@ struct Owned<T> {
     value: T,
 }
 
-impl<T> PerProcess<T> {
+impl<T: Send + Sync> PerProcess<T> {
     pub(crate) const fn new() -> PerProcess<T> {
         PerProcess { owned: AtomicPtr::new(std::ptr::null_mut()) }
     }

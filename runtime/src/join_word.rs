@@ -169,6 +169,12 @@ impl<W, T> JoinWord<W, T> {
         self.word.load(Ordering::Acquire) == DONE
     }
 
+    /// Runner only: whether `finish` was called.
+    pub(crate) fn has_ended(&self) -> bool {
+        // ORDERING: Relaxed; the runner reads what it wrote itself.
+        self.word.load(Ordering::Relaxed) & END != 0
+    }
+
     /// Leaves the waiter that `make` gives to be woken, in place of what was left earlier; `false` if the result is there already.
     ///
     /// # Safety

@@ -226,6 +226,11 @@ impl<F: FnOnce() -> T, T, A: Audience> Body for Spawned<F, T, A> {
     }
 
     unsafe fn lose(this: *const Self) -> Leftover {
+        // SAFETY: alive, by the caller's word; so is one that has ended and waits in what it does after that (the Drop of a
+        // result, a waker), of which its stack, leaked, has a count.
+        if unsafe { &(*this).join }.has_ended() {
+            return Leftover::Nothing;
+        }
         // SAFETY: invariant 1; the coroutine has not finished and will not run, so its place is the caller's.
         let stage = unsafe { (*this).take() };
         let started = matches!(stage, Stage::Empty);

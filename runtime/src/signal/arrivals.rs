@@ -32,7 +32,7 @@ impl FromIterator<i32> for Set {
 pub(super) struct Arrivals {
     /// What is listened for.
     wanted: AtomicU64,
-    /// What has come, and nobody has taken. Not always wanted, if a handler is late.
+    /// What has come, and nobody has taken. Not always wanted: a handler may be late, and the listener another one by then.
     come: AtomicU64,
 }
 
@@ -65,13 +65,16 @@ impl Arrivals {
 
     /// Takes the lowest that has come, and tells what is left.
     pub(super) fn take(&self) -> Option<(i32, Set)> {
+        // ORDERING: Relaxed; `begin` was this listener's.
+        let wanted = self.wanted.load(Ordering::Relaxed);
         // ORDERING: Acquire; pairs with the Release in `mark`.
         let mut come = self.come.load(Ordering::Acquire);
-        while come != 0 {
-            let rest = come & (come - 1);
+        while come & wanted != 0 {
+            let own = come & wanted;
+            let rest = own & (own - 1);
             // ORDERING: Acquire; as above.
             match self.come.compare_exchange(come, rest, Ordering::Acquire, Ordering::Acquire) {
-                Ok(_) => return Some((come.trailing_zeros() as i32 + 1, Set(rest))),
+                Ok(_) => return Some((own.trailing_zeros() as i32 + 1, Set(rest))),
                 Err(now) => come = now,
             }
         }
@@ -91,6 +94,18 @@ mod tests {
         assert_eq!(arrivals.take(), Some((1, Set::of(64))));
         assert_eq!(arrivals.take(), Some((64, Set::NONE)));
         assert_eq!(arrivals.take(), None);
+    }
+
+    #[test]
+    fn what_a_late_handler_marks_for_another_listener_is_nobodys() {
+        let arrivals = Arrivals::new();
+        arrivals.begin([2].into_iter().collect());
+        // It had looked when 10 was still wanted.
+        // ORDERING: Relaxed; one thread.
+        arrivals.come.fetch_or(Set::of(10).0, Ordering::Relaxed);
+        assert_eq!(arrivals.take(), None);
+        assert!(arrivals.mark(2));
+        assert_eq!(arrivals.take(), Some((2, Set::NONE)));
     }
 }
 
