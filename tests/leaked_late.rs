@@ -4,6 +4,7 @@
 
 mod support;
 
+use dormouse::sync::mpsc;
 use dormouse::{Builder, Runtime, spawn, thread};
 use std::cell::RefCell;
 use std::future::Future;
@@ -41,6 +42,16 @@ fn one_worker() -> Runtime {
     Builder::new().workers(1).build().unwrap()
 }
 
+/// Runs a coroutine that nobody joins, and which gives this.
+fn give_nobody<T: Send + 'static>(runtime: &Runtime, result: T) {
+    let (go, wait) = mpsc::channel();
+    drop(runtime.spawn(move || {
+        wait.recv().unwrap();
+        result
+    }));
+    go.send(()).unwrap();
+}
+
 fn end(runtime: Runtime, slow: &Slow) {
     eventually(5, "it is at its end", || slow.has_begun());
     runtime.shutdown_timeout(Duration::from_millis(50));
@@ -50,8 +61,7 @@ fn end(runtime: Runtime, slow: &Slow) {
 fn in_the_drop_of_a_result_nobody_wants() {
     bounded(20, || {
         let (runtime, slow) = (one_worker(), Slow::default());
-        let result = InDrop(slow.clone());
-        drop(runtime.spawn(move || result));
+        give_nobody(&runtime, InDrop(slow.clone()));
         end(runtime, &slow);
     });
 }
@@ -73,8 +83,7 @@ impl Drop for Stores {
 fn in_the_drop_of_a_local_that_such_a_result_used() {
     bounded(20, || {
         let (runtime, slow) = (one_worker(), Slow::default());
-        let result = Stores(slow.clone());
-        drop(runtime.spawn(move || result));
+        give_nobody(&runtime, Stores(slow.clone()));
         end(runtime, &slow);
     });
 }
