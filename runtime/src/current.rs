@@ -47,6 +47,24 @@ pub(crate) fn with_coroutine<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
     f(worker.filter(|worker| worker.is_running()))
 }
 
+/// What is done with the worker of the coroutine that does it, and must be inlined all the way: a closure cannot say so, and
+/// one that is called in several places is not.
+pub(crate) trait Inlined {
+    /// What it gives.
+    type Output;
+
+    /// Does it; `#[inline(always)]`.
+    fn on(self, worker: Option<&Worker>) -> Self::Output;
+}
+
+/// As [`with_coroutine`].
+#[inline(always)]
+pub(crate) fn in_coroutine<A: Inlined>(action: A) -> A::Output {
+    // SAFETY: as above.
+    let worker = unsafe { pointer().as_ref() };
+    action.on(worker.filter(|worker| worker.is_running()))
+}
+
 /// Calls `f` with the worker of this thread, if this thread is one.
 #[inline(always)]
 pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {

@@ -6,12 +6,13 @@
 
 use super::line::{Line, Number, Standing};
 use super::state::{End, State, Wakes};
+use crate::budget;
 use crate::cancel::Point;
+use crate::current::{self, Inlined};
 use crate::lock::{Biased, BiasedGuard};
 use crate::os_thread::Parked;
 use crate::waiter::{ThisThread, Waiter, Waits};
 use crate::worker::Worker;
-use crate::{budget, current};
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError, TrySendError};
 use std::time::Instant;
 
@@ -106,20 +107,7 @@ impl<T> Exchange<T> {
     /// Inlined as [`receive`](Exchange::receive) is.
     #[inline(always)]
     pub(super) fn send(&self, message: T, deadline: Option<Instant>) -> Result<(), Unsent<T>> {
-        current::with_coroutine(|worker| {
-            budget::spend_on(worker);
-            let mut state = self.lock_on(worker);
-            if state.has_room() && !state.is_gone(End::Receiver) {
-                let chosen = state.push(message);
-                drop(state);
-                self.wake_on(worker, chosen);
-                return Ok(());
-            }
-            match worker {
-                Some(here) => self.send_by(here, worker, state, message, deadline),
-                None => self.send_on_thread(state, message, deadline),
-            }
-        })
+        current::in_coroutine(Send { core: self, message, deadline })
     }
 
     #[inline(never)]
@@ -171,13 +159,7 @@ impl<T> Exchange<T> {
     /// predictions of where to return.
     #[inline(always)]
     pub(super) fn receive(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
-        current::with_coroutine(|worker| {
-            budget::spend_on(worker);
-            match worker {
-                Some(here) => self.receive_by(here, worker, deadline),
-                None => self.receive_on_thread(deadline),
-            }
-        })
+        current::in_coroutine(Receive { core: self, deadline })
     }
 
     #[inline(never)]
@@ -289,6 +271,53 @@ impl<T> Exchange<T> {
             }
             Err(TryRecvError::Empty) => Err(RecvTimeoutError::Timeout),
             Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
+        }
+    }
+}
+
+/// A call of [`Exchange::send`].
+struct Send<'a, T> {
+    core: &'a Exchange<T>,
+    message: T,
+    deadline: Option<Instant>,
+}
+
+impl<T> Inlined for Send<'_, T> {
+    type Output = Result<(), Unsent<T>>;
+
+    #[inline(always)]
+    fn on(self, worker: Option<&Worker>) -> Result<(), Unsent<T>> {
+        let Send { core, message, deadline } = self;
+        budget::spend_on(worker);
+        let mut state = core.lock_on(worker);
+        if state.has_room() && !state.is_gone(End::Receiver) {
+            let chosen = state.push(message);
+            drop(state);
+            core.wake_on(worker, chosen);
+            return Ok(());
+        }
+        match worker {
+            Some(here) => core.send_by(here, worker, state, message, deadline),
+            None => core.send_on_thread(state, message, deadline),
+        }
+    }
+}
+
+/// A call of [`Exchange::receive`].
+struct Receive<'a, T> {
+    core: &'a Exchange<T>,
+    deadline: Option<Instant>,
+}
+
+impl<T> Inlined for Receive<'_, T> {
+    type Output = Result<T, RecvTimeoutError>;
+
+    #[inline(always)]
+    fn on(self, worker: Option<&Worker>) -> Result<T, RecvTimeoutError> {
+        budget::spend_on(worker);
+        match worker {
+            Some(here) => self.core.receive_by(here, worker, self.deadline),
+            None => self.core.receive_on_thread(self.deadline),
         }
     }
 }
