@@ -26,6 +26,9 @@ asan() {
         --features corosensei/sanitizer "$@"
 }
 
+# A minute of everything at once.
+export DORMOUSE_STRESS_SECS="${DORMOUSE_STRESS_SECS:-60}"
+
 # Left out: what limits or measures memory, most of which is the sanitizer's, and what faults on purpose.
 behaviours=()
 for file in tests/*.rs; do
