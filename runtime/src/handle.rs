@@ -3,6 +3,8 @@
 //! Owns who may end a runtime. `runtime.rs` starts one, `crew.rs` waits for its threads.
 //!
 //! Invariant 1: a runtime's crew is waited for at most once, and by nobody who runs on it.
+//! Invariant 2: in a child of fork(2) nothing of a crew is touched, not even dropped: its threads do not exist, and what libc kept
+//! for them may be other threads' by now.
 
 use crate::cancel::Cancelled;
 use crate::crew::Crew;
@@ -30,6 +32,11 @@ use std::time::Duration;
 ///
 /// The drop waits for the end: it parks a coroutine (of another runtime) and blocks a plain thread. In one of the runtime's
 /// own coroutines, and inside [`no_park`](thread::no_park), it does not wait.
+///
+/// # fork(2)
+///
+/// In a child, a runtime of the parent is dead: to spawn into it is an error that says so, its figures know no workers, and
+/// to drop it or shut it down does nothing. See [`Builder::run`](crate::Builder::run#fork2).
 ///
 /// # Examples
 ///
@@ -154,9 +161,14 @@ impl Runtime {
         self.stop(grace);
     }
 
-    /// Begins the end; gives whom to wait for, once.
+    /// Begins the end; gives whom to wait for, once. In a child of fork(2) there is nothing to end.
     fn stop(&mut self, grace: Duration) -> Option<Crew> {
         let crew = self.crew.take()?;
+        if self.handle.fleet.is_inherited() {
+            // Invariant 2.
+            std::mem::forget(crew);
+            return None;
+        }
         self.handle.fleet.stop_within(grace);
         Some(crew)
     }
@@ -221,7 +233,7 @@ impl Handle {
     ///
     /// # Panics
     ///
-    /// Panics if the runtime is ending or has ended; [`Handle::spawn_with`] answers an error.
+    /// Panics if the runtime is ending or has ended, or stayed with the parent of this process; [`Handle::spawn_with`] answers an error.
     #[track_caller]
     pub fn spawn<F, T>(&self, f: F) -> JoinHandle<T>
     where
@@ -235,7 +247,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// `Other` if the runtime is ending or has ended; `InvalidInput` for a stack above 128 MiB. `f` is dropped then.
+    /// `Other` if the runtime is ending or has ended, or stayed with the parent of this process; `InvalidInput` for a stack above 128 MiB. `f` is dropped then.
     ///
     /// # Examples
     ///
@@ -263,7 +275,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// `Other` if the runtime is ending, or ends before `f` has; ENOMEM if there was no stack for it.
+    /// `Other` if the runtime is ending, or ends before `f` has, or stayed with the parent of this process; ENOMEM if there was no stack for it.
     ///
     /// # Blocking
     ///

@@ -239,11 +239,18 @@ fn spawn_cold(worker: Option<&Worker>, record: RecordRef) -> io::Result<()> {
 
 /// Queues a record on the runtime of `fleet`, wherever the caller is; one that cannot be queued is refused here.
 pub(crate) fn spawn_into(fleet: &Fleet, record: RecordRef) -> io::Result<()> {
-    let allowed = if fleet.is_stopping() { Err(is_ending()) } else { Ok(()) };
-    unless_refused(record, allowed, |record| {
+    unless_refused(record, may_spawn_into(fleet), |record| {
         fleet.count_outside_spawn();
         fleet.inject(record);
     })
+}
+
+/// As [`may_spawn`], for callers that are none of its workers.
+fn may_spawn_into(fleet: &Fleet) -> io::Result<()> {
+    if fleet.is_inherited() {
+        return Err(io::Error::other(fork::DEAD));
+    }
+    if fleet.is_stopping() { Err(is_ending()) } else { Ok(()) }
 }
 
 fn unless_refused(record: RecordRef, allowed: io::Result<()>, queue: impl FnOnce(RecordRef)) -> io::Result<()> {
