@@ -213,7 +213,7 @@ fn report_stuck(threads: &[(Arc<Remote>, JoinHandle<()>)]) {
             )),
             None => report(format_args!("worker '{name}' does not come to its end; the thread is left running")),
         }
-        // What it was given and has not even taken over is nobody else's any more: its joiners are to hear of it.
+        // What it has not started is nobody else's any more: its joiners are to hear of it.
         remote.give_up();
     }
 }

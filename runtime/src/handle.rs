@@ -25,7 +25,7 @@ use std::time::Duration;
 /// main loop of their own, and for several runtimes side by side. Its coroutines are coroutines like any other; they
 /// and plain threads may join, unpark and message each other across runtimes.
 ///
-/// Dropped, it ends as by [`shutdown_timeout`](Runtime::shutdown_timeout) with the
+/// Dropped, it ends as by [`shutdown_timeout`](Runtime::shutdown_timeout), which says what that leaves behind, with the
 /// [timeout of the builder](crate::Builder::shutdown_timeout).
 ///
 /// # Blocking
@@ -125,6 +125,11 @@ impl Runtime {
     /// is parked, and its destructors run. Returns when all have ended, or when `timeout` has passed (half a second later if
     /// one does not even yield). What is left then is leaked with its stack and named on standard error; whoever joins it
     /// gets [`Cancelled`].
+    ///
+    /// One that does not yield keeps its worker, which alone can reach what is parked there or was spawned there for that worker
+    /// only: by [`spawn_local`](thread::spawn_local), or at all if the runtime has no other. Whoever joins such a coroutine waits
+    /// until the worker is let go, perhaps for ever. What waits there for its start and any worker could have started is dropped by
+    /// the caller.
     ///
     /// Calls that its coroutines have made on [other threads](mod@crate::blocking) are abandoned if they have been begun, and not
     /// made otherwise.
@@ -279,7 +284,8 @@ impl Handle {
     ///
     /// # Blocking
     ///
-    /// Parks a coroutine; a cancellation point. Blocks a plain thread.
+    /// Parks a coroutine; a cancellation point. Blocks a plain thread. Returns when the runtime ends, unless `f` is parked on a
+    /// worker that another coroutine keeps without a yield: see [`Runtime::shutdown_timeout`].
     ///
     /// # Panics
     ///
