@@ -353,7 +353,7 @@ fn what_waits_behind_one_that_does_not_yield_is_lost_and_says_so() {
     ended.said(&["worker 'burrow-0' runs coroutine '<unnamed>', spawned at tests/runtime_handle.rs:"]);
 }
 
-/// The same of what its coroutines spawned there, as long as others could have started it.
+/// The same of what its coroutines spawned there, as long as others could have started it. Its destructors start nothing.
 #[test]
 fn what_was_spawned_by_one_that_does_not_yield_is_lost_and_says_so() {
     let ended = child("what_was_spawned_by_one_that_does_not_yield_is_lost_and_says_so", 20, || {
@@ -366,7 +366,9 @@ fn what_was_spawned_by_one_that_does_not_yield_is_lost_and_says_so() {
                 // Neither worker can take what the other one has.
                 both.wait();
                 let spawned = (0..20).map(|_| {
-                    let counted = counted(&dropped);
+                    let dropped = Arc::clone(&dropped);
+                    let refused = move || thread::Builder::new().spawn(|| ()).is_err();
+                    let counted = OnDrop(move || _ = dropped.fetch_add(usize::from(refused()), SeqCst));
                     spawn(move || drop(counted))
                 });
                 begins.send(spawned.collect::<Vec<_>>()).unwrap();

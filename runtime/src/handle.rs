@@ -131,6 +131,9 @@ impl Runtime {
     /// until the worker is let go, perhaps for ever. What waits there for its start and any worker could have started is dropped by
     /// the caller.
     ///
+    /// A closure that has not started by then is dropped without a coroutine around it: see
+    /// [`Builder::shutdown_timeout`](crate::Builder::shutdown_timeout).
+    ///
     /// Calls that its coroutines have made on [other threads](mod@crate::blocking) are abandoned if they have been begun, and not
     /// made otherwise.
     ///

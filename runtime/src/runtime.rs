@@ -100,7 +100,7 @@ pub(crate) fn run<F, T>(settings: &Settings, f: F) -> io::Result<T>
 where
     F: FnOnce() -> T,
 {
-    let nested = current::with_worker(|worker| worker.is_some());
+    let nested = current::is_losing() || current::with_worker(|worker| worker.is_some());
     assert!(!nested, "run was called inside a runtime: call the function directly, or spawn it");
     let origin = main_origin(settings, Location::caller())?;
     let foundation = Foundation::lay(settings)?;
@@ -230,11 +230,17 @@ pub(crate) fn spawn(worker: Option<&Worker>, record: RecordRef) -> io::Result<()
 fn spawn_cold(worker: Option<&Worker>, record: RecordRef) -> io::Result<()> {
     match worker {
         Some(worker) => unless_refused(record, may_spawn(worker), |record| worker.spawn(record)),
+        None if current::is_losing() => unless_refused(record, may_spawn_while_losing(), RecordRef::lose),
         None => match default_fleet() {
             Ok(fleet) => spawn_into(&fleet, record),
             Err(error) => unless_refused(record, Err(error), drop),
         },
     }
+}
+
+/// As [`may_spawn`], from the Drop of what was lost, which is no occasion to start the default runtime.
+fn may_spawn_while_losing() -> io::Result<()> {
+    if std::thread::panicking() { Ok(()) } else { Err(is_ending()) }
 }
 
 /// Queues a record on the runtime of `fleet`, wherever the caller is; one that cannot be queued is refused here.
