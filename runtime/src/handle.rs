@@ -36,7 +36,7 @@ use std::time::Duration;
 /// # fork(2)
 ///
 /// In a child, a runtime of the parent is dead: to spawn into it is an error that says so, its figures know no workers, and
-/// to drop it or shut it down does nothing. See [`Builder::run`](crate::Builder::run#fork2).
+/// to drop it or shut it down does nothing. See [`Builder::run`](crate::Builder::run).
 ///
 /// # Examples
 ///
