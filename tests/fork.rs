@@ -5,7 +5,7 @@ mod support;
 
 use dormouse::net::{TcpListener, TcpStream};
 use dormouse::sync::{Condvar, Mutex, Semaphore, mpsc};
-use dormouse::{Builder, block_on, run, spawn, thread};
+use dormouse::{Builder, Runtime, block_on, run, spawn, thread};
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -422,6 +422,68 @@ fn a_busy_runtime_is_forked_again_and_again() {
         }
         OVER.store(true, SeqCst);
         busy.into_iter().for_each(|busy| busy.join().unwrap());
+    });
+    ended.succeeded();
+}
+
+/// Whoever forks, the runtime of a handle is the parent's: in the child it refuses, and its end is left to the parent.
+#[test]
+fn a_runtime_that_was_inherited_by_its_handle_is_dead() {
+    let ended = child("a_runtime_that_was_inherited_by_its_handle_is_dead", 60, || {
+        fn refuses(runtime: &Runtime, ends: fn(Runtime)) {
+            let handle = runtime.handle();
+            let refused = [handle.spawn_with(thread::Builder::new(), || ()).map(drop), handle.run(|| ())];
+            refused.into_iter().for_each(|refused| is_dead(|| refused.unwrap()));
+            is_dead(|| handle.spawn(|| ()));
+            assert_eq!((handle.metrics().workers.len(), runtime.metrics().total.spawns), (0, 0));
+            let begun = Instant::now();
+            ends(own(runtime));
+            assert!(begun.elapsed() < Duration::from_secs(2), "it waited for threads that are the parent's");
+        }
+        let runtime = Arc::new(Builder::new().workers(2).build().unwrap());
+        let works = || assert_eq!(runtime.run(|| spawn(|| 7).join().unwrap()).unwrap(), 7);
+        let ways: [fn(Runtime); 3] = [drop, |ended| ended.shutdown_timeout(PATIENCE), Runtime::shutdown_background];
+        for ends in ways {
+            works();
+            // Of a plain thread, which then has another runtime.
+            in_fork(|| {
+                refuses(&runtime, ends);
+                assert_eq!(Builder::new().workers(2).build().unwrap().run(|| 8).unwrap(), 8);
+            });
+            works();
+            // Of a coroutine of another runtime, and of one of its own.
+            run(|| in_fork(|| refuses(&runtime, ends)));
+            let inside = Arc::clone(&runtime);
+            runtime.run(move || in_fork(|| refuses(&inside, ends))).unwrap();
+        }
+        works();
+        assert_eq!(runtime.metrics().workers.len(), 2);
+    });
+    ended.succeeded();
+}
+
+/// A lock of the figures that another thread holds at the fork is held in the child for ever.
+#[test]
+fn figures_of_a_runtime_that_was_inherited_wait_for_nobody() {
+    let ended = child("figures_of_a_runtime_that_was_inherited_wait_for_nobody", 120, || {
+        let runtime = Arc::new(Builder::new().workers(1).build().unwrap());
+        runtime.run(|| ()).unwrap();
+        let over = Arc::new(AtomicBool::new(false));
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                let (runtime, over) = (Arc::clone(&runtime), Arc::clone(&over));
+                std::thread::spawn(move || {
+                    while !over.load(SeqCst) {
+                        assert_eq!(runtime.metrics().workers.len(), 1);
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..300 {
+            in_fork(|| assert_eq!(runtime.metrics().workers.len(), 0));
+        }
+        over.store(true, SeqCst);
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
     });
     ended.succeeded();
 }

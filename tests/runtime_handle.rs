@@ -353,6 +353,39 @@ fn what_waits_behind_one_that_does_not_yield_is_lost_and_says_so() {
     ended.said(&["worker 'burrow-0' runs coroutine '<unnamed>', spawned at tests/runtime_handle.rs:"]);
 }
 
+/// The same of what its coroutines spawned there, as long as others could have started it. Its destructors start nothing.
+#[test]
+fn what_was_spawned_by_one_that_does_not_yield_is_lost_and_says_so() {
+    let ended = child("what_was_spawned_by_one_that_does_not_yield_is_lost_and_says_so", 20, || {
+        let (runtime, dropped) = (runtime(2), Arc::new(AtomicUsize::new(0)));
+        let (begins, begun) = channel();
+        let both = Arc::new(std::sync::Barrier::new(2));
+        for _ in 0..2 {
+            let (begins, both, dropped) = (begins.clone(), Arc::clone(&both), Arc::clone(&dropped));
+            drop(runtime.spawn(move || {
+                // Neither worker can take what the other one has.
+                both.wait();
+                let spawned = (0..20).map(|_| {
+                    let dropped = Arc::clone(&dropped);
+                    let refused = move || thread::Builder::new().spawn(|| ()).is_err();
+                    let counted = OnDrop(move || _ = dropped.fetch_add(usize::from(refused()), SeqCst));
+                    spawn(move || drop(counted))
+                });
+                begins.send(spawned.collect::<Vec<_>>()).unwrap();
+                loop {
+                    std::thread::park();
+                }
+            }));
+        }
+        let unstarted: Vec<_> = (0..2).flat_map(|_| begun.recv().unwrap()).collect();
+        runtime.shutdown_timeout(Duration::from_millis(10));
+        assert!(unstarted.into_iter().all(|handle| is_cancelled(&handle.join())));
+        assert_eq!(dropped.load(SeqCst), 40);
+    });
+    ended.succeeded();
+    ended.said(&["worker 'burrow-0' runs", "worker 'burrow-1' runs"]);
+}
+
 /// A call of a coroutine that has begun goes on without it; one for a Drop is waited for, up to the deadline.
 #[test]
 fn calls_that_block_are_abandoned_or_waited_for_until_the_deadline() {

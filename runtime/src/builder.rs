@@ -81,6 +81,11 @@ impl Builder {
     /// even yield, with the worker that it keeps. The end of `run` cannot leave the calling thread, so it waits for such a
     /// one there for as long as it takes, and another worker, if there is one, says for whom.
     ///
+    /// Closures that have not started by then are dropped all the same, by their worker's thread, one after the other, and no
+    /// longer as coroutines. So a destructor among them that waits blocks that thread: the end of `run` waits for it on the calling
+    /// thread for as long as it takes, and if what it waits for is the end of another of those closures, for ever. To spawn in
+    /// such a destructor is an error, and `run` a panic, as everywhere in a runtime that ends.
+    ///
     /// Calls handed to the [threads for blocking calls](mod@crate::blocking) are no part of the runtime: one that has begun goes on
     /// and its result is dropped, one that has not is never made. Only what may not be cut short, like the close of a
     /// socket that lingers, is waited for, within this time.
@@ -172,7 +177,7 @@ impl Builder {
     ///
     /// # Blocking
     ///
-    /// Blocks the calling thread until the end.
+    /// Blocks the calling thread until the end; [`shutdown_timeout`](Builder::shutdown_timeout) says what that waits for.
     ///
     /// # fork(2)
     ///

@@ -41,6 +41,13 @@ pub(crate) fn run_worker(worker: &Worker) {
     drop(shown);
     drop(entered);
     std::mem::forget(bomb);
+    current::losing(|| lose_rest(worker));
+    worker.publish_end();
+}
+
+/// Names what did not end and drops what did not start, one after the other. No coroutine does that, since the time for those is
+/// over; nobody else can, since it may be bound to this thread.
+fn lose_rest(worker: &Worker) {
     for record in worker.leak_rest() {
         let who = Identity { name: record.name().map(Box::from), spawned_at: record.spawned_at };
         let grace = worker.fleet.grace();
@@ -48,7 +55,6 @@ pub(crate) fn run_worker(worker: &Worker) {
         record.lose();
     }
     worker.remote.close();
-    worker.publish_end();
 }
 
 /// Tells the user. Where standard error is closed, nobody hears.
@@ -213,8 +219,8 @@ fn report_stuck(threads: &[(Arc<Remote>, JoinHandle<()>)]) {
             )),
             None => report(format_args!("worker '{name}' does not come to its end; the thread is left running")),
         }
-        // What it was given and has not even taken over is nobody else's any more: its joiners are to hear of it.
-        remote.give_up();
+        // What it has not started is nobody else's any more: its joiners are to hear of it.
+        current::losing(|| remote.give_up());
     }
 }
 

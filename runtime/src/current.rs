@@ -23,6 +23,10 @@ thread_local! {
     static SERVES: Cell<bool> = const { Cell::new(false) };
 }
 
+thread_local! {
+    static LOSES: Cell<bool> = const { Cell::new(false) };
+}
+
 // The threads of a model are one OS thread to std.
 #[cfg(dormouse_loom)]
 use loom::thread_local as own_of_each_thread;
@@ -102,6 +106,32 @@ pub(crate) fn enter(worker: &Worker) -> Option<Entered> {
 impl Drop for Entered {
     fn drop(&mut self) {
         WORKER.set(std::ptr::null());
+    }
+}
+
+/// Calls `lose`, which drops closures of a runtime that has come to its end. On a plain thread that is still a part of that
+/// runtime to what their destructors ask for: [`is_losing`].
+pub(crate) fn losing(lose: impl FnOnce()) {
+    if !pointer().is_null() {
+        // A coroutine may park in there, and its thread run others meanwhile; where it asks, it has a runtime.
+        return lose();
+    }
+    let _losing = Losing(LOSES.replace(true));
+    lose();
+}
+
+/// Whether this plain thread drops what a runtime has lost.
+#[inline(never)]
+pub(crate) fn is_losing() -> bool {
+    LOSES.get()
+}
+
+/// Puts back what was said before.
+struct Losing(bool);
+
+impl Drop for Losing {
+    fn drop(&mut self) {
+        LOSES.set(self.0);
     }
 }
 

@@ -84,7 +84,13 @@ impl Fleet {
         self.phase.load(Ordering::Acquire) != RUNNING
     }
 
-    /// In a child of fork(2): nothing is to be spawned. Async-signal-safe.
+    /// Whether it stayed with a process that this one descends from: nobody runs it here. For callers that may be none of its
+    /// workers; those are told by `disown`.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.workers[0].id.is_inherited()
+    }
+
+    /// In a child of fork(2), made by one of the workers: nothing is to be spawned. Async-signal-safe.
     pub(crate) fn disown(&self) {
         // ORDERING: Relaxed; there is no other thread.
         self.phase.store(INHERITED, Ordering::Relaxed);

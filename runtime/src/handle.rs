@@ -3,6 +3,8 @@
 //! Owns who may end a runtime. `runtime.rs` starts one, `crew.rs` waits for its threads.
 //!
 //! Invariant 1: a runtime's crew is waited for at most once, and by nobody who runs on it.
+//! Invariant 2: in a child of fork(2) nothing of a crew is touched, not even dropped: its threads do not exist, and what libc kept
+//! for them may be other threads' by now.
 
 use crate::cancel::Cancelled;
 use crate::crew::Crew;
@@ -23,13 +25,18 @@ use std::time::Duration;
 /// main loop of their own, and for several runtimes side by side. Its coroutines are coroutines like any other; they
 /// and plain threads may join, unpark and message each other across runtimes.
 ///
-/// Dropped, it ends as by [`shutdown_timeout`](Runtime::shutdown_timeout) with the
+/// Dropped, it ends as by [`shutdown_timeout`](Runtime::shutdown_timeout), which says what that leaves behind, with the
 /// [timeout of the builder](crate::Builder::shutdown_timeout).
 ///
 /// # Blocking
 ///
 /// The drop waits for the end: it parks a coroutine (of another runtime) and blocks a plain thread. In one of the runtime's
 /// own coroutines, and inside [`no_park`](thread::no_park), it does not wait.
+///
+/// # fork(2)
+///
+/// In a child, a runtime of the parent is dead: to spawn into it is an error that says so, its figures know no workers, and
+/// to drop it or shut it down does nothing. See [`Builder::run`](crate::Builder::run).
 ///
 /// # Examples
 ///
@@ -119,6 +126,14 @@ impl Runtime {
     /// one does not even yield). What is left then is leaked with its stack and named on standard error; whoever joins it
     /// gets [`Cancelled`].
     ///
+    /// One that does not yield keeps its worker, which alone can reach what is parked there or was spawned there for that worker
+    /// only: by [`spawn_local`](thread::spawn_local), or at all if the runtime has no other. Whoever joins such a coroutine waits
+    /// until the worker is let go, perhaps for ever. What waits there for its start and any worker could have started is dropped by
+    /// the caller.
+    ///
+    /// A closure that has not started by then is dropped without a coroutine around it: see
+    /// [`Builder::shutdown_timeout`](crate::Builder::shutdown_timeout).
+    ///
     /// Calls that its coroutines have made on [other threads](mod@crate::blocking) are abandoned if they have been begun, and not
     /// made otherwise.
     ///
@@ -154,9 +169,14 @@ impl Runtime {
         self.stop(grace);
     }
 
-    /// Begins the end; gives whom to wait for, once.
+    /// Begins the end; gives whom to wait for, once. In a child of fork(2) there is nothing to end.
     fn stop(&mut self, grace: Duration) -> Option<Crew> {
         let crew = self.crew.take()?;
+        if self.handle.fleet.is_inherited() {
+            // Invariant 2.
+            std::mem::forget(crew);
+            return None;
+        }
         self.handle.fleet.stop_within(grace);
         Some(crew)
     }
@@ -221,7 +241,7 @@ impl Handle {
     ///
     /// # Panics
     ///
-    /// Panics if the runtime is ending or has ended; [`Handle::spawn_with`] answers an error.
+    /// Panics if the runtime is ending or has ended, or stayed with the parent of this process; [`Handle::spawn_with`] answers an error.
     #[track_caller]
     pub fn spawn<F, T>(&self, f: F) -> JoinHandle<T>
     where
@@ -235,7 +255,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// `Other` if the runtime is ending or has ended; `InvalidInput` for a stack above 128 MiB. `f` is dropped then.
+    /// `Other` if the runtime is ending or has ended, or stayed with the parent of this process; `InvalidInput` for a stack above 128 MiB. `f` is dropped then.
     ///
     /// # Examples
     ///
@@ -263,11 +283,12 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// `Other` if the runtime is ending, or ends before `f` has; ENOMEM if there was no stack for it.
+    /// `Other` if the runtime is ending, or ends before `f` has, or stayed with the parent of this process; ENOMEM if there was no stack for it.
     ///
     /// # Blocking
     ///
-    /// Parks a coroutine; a cancellation point. Blocks a plain thread.
+    /// Parks a coroutine; a cancellation point. Blocks a plain thread. Returns when the runtime ends, unless `f` is parked on a
+    /// worker that another coroutine keeps without a yield: see [`Runtime::shutdown_timeout`].
     ///
     /// # Panics
     ///

@@ -105,7 +105,8 @@ pub struct BlockingMetrics {
 }
 
 /// The figures of the caller's runtime. On a plain thread, those of the default runtime; without workers if that has not been
-/// started. Of another runtime its [`Handle`](crate::Handle::metrics) tells.
+/// started. Of another runtime its [`Handle`](crate::Handle::metrics) tells. In a child of fork(2), a runtime of the parent has
+/// no workers.
 ///
 /// # Blocking
 ///
@@ -125,10 +126,13 @@ pub fn metrics() -> Metrics {
 }
 
 impl Metrics {
-    /// Those of a runtime.
+    /// Those of a runtime. One that was inherited has none: its locks may be held for ever.
     pub(crate) fn of(fleet: &Fleet) -> Metrics {
+        if fleet.is_inherited() {
+            return Metrics::of_none();
+        }
         current::with_coroutine(|worker| {
-            if let Some(worker) = worker {
+            if let Some(worker) = worker.filter(|worker| !worker.is_orphan()) {
                 worker.publish_figures(1);
             }
         });

@@ -273,13 +273,18 @@ impl Remote {
     }
 
     /// By another thread, at the end of the runtime, of a worker that never comes to its own end: what was or will be injected
-    /// is refused. Its inbox stays open: should the worker go on one day, its coroutines must not have missed a wake.
+    /// is refused, and what waits where others could take it is lost. What only the worker can reach stays unanswered: its
+    /// coroutines that are parked, and those that only it may start. Its inbox stays open: should the worker go on one day, its
+    /// coroutines must not have missed a wake.
     pub(crate) fn give_up(&self) {
         // ORDERING: Relaxed; ordered by the fence below.
         self.given_up.store(true, Ordering::Relaxed);
         // ORDERING: SeqCst fence; pairs with that in `Inbox::announce`: whoever injects sees this, or is seen here.
         fence(Ordering::SeqCst);
         self.refuse_injected();
+        while let Some(record) = self.unstarted.take_spawned() {
+            record.lose();
+        }
     }
 
     fn refuse_injected(&self) {

@@ -100,7 +100,7 @@ pub(crate) fn run<F, T>(settings: &Settings, f: F) -> io::Result<T>
 where
     F: FnOnce() -> T,
 {
-    let nested = current::with_worker(|worker| worker.is_some());
+    let nested = current::is_losing() || current::with_worker(|worker| worker.is_some());
     assert!(!nested, "run was called inside a runtime: call the function directly, or spawn it");
     let origin = main_origin(settings, Location::caller())?;
     let foundation = Foundation::lay(settings)?;
@@ -230,6 +230,7 @@ pub(crate) fn spawn(worker: Option<&Worker>, record: RecordRef) -> io::Result<()
 fn spawn_cold(worker: Option<&Worker>, record: RecordRef) -> io::Result<()> {
     match worker {
         Some(worker) => unless_refused(record, may_spawn(worker), |record| worker.spawn(record)),
+        None if current::is_losing() => unless_refused(record, may_spawn_while_losing(), RecordRef::lose),
         None => match default_fleet() {
             Ok(fleet) => spawn_into(&fleet, record),
             Err(error) => unless_refused(record, Err(error), drop),
@@ -237,13 +238,25 @@ fn spawn_cold(worker: Option<&Worker>, record: RecordRef) -> io::Result<()> {
     }
 }
 
+/// As [`may_spawn`], from the Drop of what was lost, which is no occasion to start the default runtime.
+fn may_spawn_while_losing() -> io::Result<()> {
+    if std::thread::panicking() { Ok(()) } else { Err(is_ending()) }
+}
+
 /// Queues a record on the runtime of `fleet`, wherever the caller is; one that cannot be queued is refused here.
 pub(crate) fn spawn_into(fleet: &Fleet, record: RecordRef) -> io::Result<()> {
-    let allowed = if fleet.is_stopping() { Err(is_ending()) } else { Ok(()) };
-    unless_refused(record, allowed, |record| {
+    unless_refused(record, may_spawn_into(fleet), |record| {
         fleet.count_outside_spawn();
         fleet.inject(record);
     })
+}
+
+/// As [`may_spawn`], for callers that are none of its workers.
+fn may_spawn_into(fleet: &Fleet) -> io::Result<()> {
+    if fleet.is_inherited() {
+        return Err(io::Error::other(fork::DEAD));
+    }
+    if fleet.is_stopping() { Err(is_ending()) } else { Ok(()) }
 }
 
 fn unless_refused(record: RecordRef, allowed: io::Result<()>, queue: impl FnOnce(RecordRef)) -> io::Result<()> {

@@ -60,6 +60,11 @@ impl<T> SharedQueue<T> {
         persist(|| self.injector.steal())
     }
 
+    /// The oldest that the owner spawned; for whoever loses what the owner will never start.
+    pub(crate) fn take_spawned(&self) -> Option<T> {
+        persist(|| self.spawned.steal())
+    }
+
     /// Whether something was injected that nobody has taken.
     #[inline]
     pub(crate) fn has_injected(&self) -> bool {

@@ -3,7 +3,7 @@
 //! If a coroutine forks, it goes on in the child as in the parent. There it may exec or exit, and use whatever needs no
 //! runtime. The state that others look at anyway is changed, once, so that nobody asks on a hot path whether it is in a child:
 //! a park finds itself inside `no_park`, a spawn a fleet that stops, a wake a ready queue that is full, and the loop somebody
-//! who may be unwinding.
+//! who may be unwinding. Other fleets than its own do not learn of it: who comes to one from outside asks (`fleet.rs`).
 //!
 //! Invariant 1: in a child the loop never runs a coroutine again, and never looks at the poller.
 
