@@ -2,7 +2,7 @@
 
 mod support;
 
-use dormouse::{Builder, block_on, run, spawn, spawn_local, thread};
+use dormouse::{Builder, block_on, spawn, spawn_local, thread};
 use futures::channel::{mpsc, oneshot};
 use futures::{StreamExt, future};
 use std::cell::Cell;

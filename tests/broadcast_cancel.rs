@@ -4,11 +4,11 @@
 mod support;
 
 use dormouse::sync::broadcast::{self, RecvError, RecvTimeoutError};
-use dormouse::{Builder, run, spawn, thread};
+use dormouse::{Builder, spawn, thread};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
-use support::{Random, bounded, is_cancelled};
+use support::{Random, bounded, is_cancelled, run};
 
 #[test]
 fn a_receiver_that_is_cancelled_while_it_waits_leaves_no_trace() {

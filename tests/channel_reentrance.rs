@@ -36,7 +36,7 @@ static ALLOCATOR: Telling = Telling;
 #[test]
 fn an_allocator_that_sends_ends_the_process() {
     let ended = support::child("an_allocator_that_sends_ends_the_process", 20, || {
-        dormouse::run(|| {
+        support::run(|| {
             let (sender, receiver) = channel();
             let sender: &'static _ = Box::leak(Box::new(sender));
             for n in 0..200 {

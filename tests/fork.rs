@@ -5,7 +5,7 @@ mod support;
 
 use dormouse::net::{TcpListener, TcpStream};
 use dormouse::sync::{Condvar, Mutex, Semaphore, mpsc};
-use dormouse::{Builder, Runtime, block_on, run, spawn, thread};
+use dormouse::{Builder, Runtime, block_on, spawn, thread};
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -4,12 +4,12 @@
 mod support;
 
 use dormouse::sync::{Condvar, Mutex, MutexGuard, Notify, PoisonError, RwLock, Semaphore, mpmc};
-use dormouse::{Builder, run, spawn, thread};
+use dormouse::{Builder, spawn, thread};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
-use support::{OnDrop, bounded, eventually};
+use support::{OnDrop, bounded, eventually, run};
 
 /// Leaks a coroutine that is in `wait`, which it began in an unwind: nothing throws it out of there.
 fn leak(wait: impl FnMut() + Send + 'static) {

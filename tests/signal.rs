@@ -4,7 +4,7 @@ mod support;
 
 use dormouse::net::{TcpListener, TcpStream};
 use dormouse::signal::{self, Signals};
-use dormouse::{Builder, run, spawn, thread};
+use dormouse::{Builder, spawn, thread};
 use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};

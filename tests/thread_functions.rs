@@ -3,14 +3,14 @@
 
 mod support;
 
-use dormouse::{Builder, run, spawn, thread};
+use dormouse::{Builder, spawn, thread};
 use std::collections::HashSet;
 use std::hash::Hash;
 use std::panic::{catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
-use support::{OnDrop, bounded};
+use support::{OnDrop, bounded, run};
 
 fn unwinds(f: impl FnOnce() + Send + 'static) {
     assert!(spawn(f).join().is_err());
