@@ -152,10 +152,8 @@ fn the_total_is_the_sum_and_counts_spawns_from_outside() {
         assert_eq!(total.spawns, 200);
         assert_eq!(workers.iter().map(|worker| worker.spawns).sum::<u64>(), 100);
         assert_eq!(workers.iter().map(|worker| worker.resumes).sum::<u64>(), total.resumes);
-        assert!(
-            total.resumes >= 300,
-            "each of the hundred parks to join, unless the other worker was quick: {total:?}"
-        );
+        // Each was started, and those parked to join whose child no other worker had been quick to take.
+        assert!((200..=400).contains(&total.resumes), "{total:?}");
         assert_eq!(workers.iter().map(|worker| worker.longest_run).max(), Some(total.longest_run));
     });
 }
