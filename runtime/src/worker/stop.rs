@@ -20,7 +20,7 @@ impl Worker {
         match self.stop_at.get() {
             Some(stop_at) => self.is_quiet() || self.clock.now() >= stop_at,
             None => {
-                // What is cancelled now has a turn to unwind in, whatever the grace.
+                // What is cancelled now has a turn to unwind in, whatever the grace; a turn resumes 64 at the most.
                 self.begin_stop();
                 self.is_quiet()
             }
