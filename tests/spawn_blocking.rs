@@ -272,14 +272,14 @@ fn the_limit_bounds_the_threads() {
         let before = threads();
         drop(occupy(20));
         dormouse::blocking::set_limit(3);
-        eventually(10, "surplus threads end", || threads() == before + 3);
+        threads_become(before + 3);
         let open = occupy(3);
         let fourth = spawn_blocking(|| 4);
         assert!(!fourth.is_finished());
         assert_eq!(threads(), before + 3);
         dormouse::blocking::set_limit(4);
         assert_eq!(fourth.join().unwrap(), 4);
-        assert_eq!(threads(), before + 4);
+        threads_become(before + 4);
         drop(open);
     });
     ended.succeeded();

@@ -5,7 +5,7 @@ mod support;
 use dormouse::{Builder, thread};
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use support::{bounded, child, descriptors, eventually, limit, run, threads};
+use support::{bounded, child, descriptors, limit, run, threads, threads_become};
 
 #[track_caller]
 fn refused(builder: Builder, text: &str) {
@@ -49,7 +49,7 @@ fn too_few_descriptors() {
                 limit(libc::RLIMIT_NOFILE, open + more);
                 let result = Builder::new().workers(workers).run(|| ());
                 limit(libc::RLIMIT_NOFILE, open + 100);
-                eventually(2, "the threads end", || threads() == running);
+                threads_become(running);
                 assert_eq!(descriptors() as u64 - 1, open, "descriptors stay open");
                 match result {
                     Ok(()) => true,
@@ -106,7 +106,7 @@ fn no_thread_to_be_had() {
             let started = Builder::new().workers(8).run(|| ());
             limit(libc::RLIMIT_AS, u64::MAX);
             assert!(started.is_err());
-            eventually(2, "the threads end", || threads() == running);
+            threads_become(running);
             assert_eq!(descriptors(), open);
         });
         ended.succeeded();
@@ -124,7 +124,7 @@ fn no_thread_and_no_descriptor_outlives_a_start_that_failed() {
             let started = Builder::new().workers(2).run(|| ());
             limit(libc::RLIMIT_NOFILE, open + 100);
             failed += usize::from(started.is_err());
-            eventually(2, &format!("with {more} descriptors to spare, the threads end"), || threads() == running);
+            threads_become(running);
             assert_eq!(descriptors() as u64 - 1, open, "with {more} descriptors to spare");
         }
         assert!((3..20).contains(&failed), "{failed}");

@@ -121,6 +121,13 @@ pub(crate) fn eventually(seconds: u64, what: &str, mut condition: impl FnMut() -
     }
 }
 
+/// Waits until this process has `count` threads. One that has been joined may be listed for a moment still: the kernel tells the
+/// joiner before it takes the thread off the list.
+#[track_caller]
+pub(crate) fn threads_become(count: usize) {
+    eventually(5, &format!("this process has {count} threads"), || threads() == count);
+}
+
 /// Threads of this process.
 pub(crate) fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").unwrap().count()
