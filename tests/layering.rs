@@ -28,6 +28,7 @@ const RUNTIME: &[&str] = &[
     "readiness",
     "pace",
     "linger",
+    "spins",
     "long_run",
     "ready_queue",
     "mail",

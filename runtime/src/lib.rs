@@ -12,7 +12,7 @@
 //! | `sys/` | one family of system calls a file |
 //! | `stack/` | slabs of guarded stacks, pools, trim |
 //! | `coroutine` | the corosensei seam |
-//! | `timer`, `readiness`, `pace`, `linger` | pure: wheel, latch and waiter queues, when to look at the poller, when to stay awake |
+//! | `timer`, `readiness`, `pace`, `linger`, `spins` | pure: wheel, latch and waiter queues, when to look at the poller, when to stay awake, how often to try a lock |
 //! | `fork` | what a child of fork(2) inherits and leaves alone |
 //! | `lock`, `mail`, `inbox`, `idle` | what threads share, and the sleep handshakes |
 //! | `placement` | pure: where a coroutine is born, and what a thief may take |
@@ -89,6 +89,7 @@ mod slots;
 mod source;
 mod spawn_queue;
 mod spawned;
+mod spins;
 mod stack;
 pub mod sync;
 mod sys;

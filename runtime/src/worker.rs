@@ -37,6 +37,7 @@ use crate::roster::{NOT_RUNNING, Roster, RunningSlot};
 use crate::slot::{Event, Slot};
 use crate::slots::Slots;
 use crate::spawn_queue::SpawnQueue;
+use crate::spins::Spins;
 use crate::stack::{Stack, Stacks};
 use crate::sys::affinity::CpuSet;
 use crate::sys::clock::Clock;
@@ -112,6 +113,8 @@ pub(crate) struct Worker {
     search: Search,
     /// Whether to wait for others before a sleep.
     linger: Linger,
+    /// How often its coroutines try a contended lock.
+    pub(crate) spins: Spins,
     /// Unstarted coroutines for which there was no stack; one is tried again whenever a stack of its size comes back.
     starved: RefCell<VecDeque<RecordRef>>,
     /// A stack of the default size for dropping the closures of those that can have none; `None` while in use.
@@ -181,6 +184,7 @@ impl Worker {
             spawns: SpawnQueue::new(&remote.unstarted),
             search: Search::new(fleet.index_of(&remote)),
             linger: Linger::new(),
+            spins: Spins::new(fleet.workers.len()),
             trim: RefCell::default(),
             locals: RefCell::default(),
             pace: Pace::new(),

@@ -113,7 +113,10 @@ impl MutexWord {
             if word & HELD == 0 {
                 // ORDERING: Acquire as in `lock`; a failure reads nothing.
                 match self.0.compare_exchange(word, (word | HELD) & !own, Ordering::Acquire, Ordering::Relaxed) {
-                    Ok(_) => return true,
+                    Ok(_) => {
+                        patience.iter().for_each(Patience::was_rewarded);
+                        return true;
+                    }
                     Err(now) => word = now,
                 }
             } else if word & PARKED != 0 && own == 0 || !patience.as_mut().is_some_and(Patience::spin) {

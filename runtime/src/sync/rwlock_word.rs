@@ -203,7 +203,10 @@ impl RwLockWord {
         loop {
             if is_readable(word) {
                 match self.take(word, plus_reader(word)) {
-                    Ok(_) => return true,
+                    Ok(_) => {
+                        patience.iter().for_each(Patience::was_rewarded);
+                        return true;
+                    }
                     Err(now) => word = now,
                 }
             } else if word & PARKED != 0 || !patience.as_mut().is_some_and(Patience::spin) {
@@ -223,7 +226,10 @@ impl RwLockWord {
         loop {
             if is_free(word) {
                 match self.take(word, (word | WRITING) & !own) {
-                    Ok(_) => return true,
+                    Ok(_) => {
+                        patience.iter().for_each(Patience::was_rewarded);
+                        return true;
+                    }
                     Err(now) => word = now,
                 }
             } else if word & PARKED != 0 && own == 0 || !patience.as_mut().is_some_and(Patience::spin) {
