@@ -76,13 +76,7 @@ pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
     f(unsafe { pointer().as_ref() })
 }
 
-/// Takes a lock that may be biased to this thread's worker.
-#[inline(always)]
-pub(crate) fn lock<T>(lock: &Biased<T>) -> BiasedGuard<'_, T> {
-    with_worker(|worker| lock_on(worker, lock))
-}
-
-/// As [`lock`], on the thread of `worker`, or of none.
+/// Takes a lock that may be biased, on the thread of `worker`, or of none.
 #[inline(always)]
 pub(crate) fn lock_on<'a, T>(worker: Option<&Worker>, lock: &'a Biased<T>) -> BiasedGuard<'a, T> {
     let home = worker.map_or(STRANGER, |worker| worker.remote.id.number());

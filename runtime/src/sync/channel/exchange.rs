@@ -5,6 +5,7 @@
 //! Invariant 1: whoever stands in a line by its own wait leaves it before the wait's function is left, by whatever way.
 
 use super::line::{Line, Number, Standing};
+use super::stash::Stash;
 use super::state::{End, State, Wakes};
 use crate::budget;
 use crate::cancel::Point;
@@ -29,6 +30,8 @@ pub(in crate::sync) enum Unsent<T> {
 pub(super) struct Exchange<T> {
     /// Everything, under the one lock.
     state: Biased<State<T>>,
+    /// Except for the oldest messages, while they are set aside.
+    stash: Stash<T>,
     /// Whether sending never waits.
     pub(super) is_unbounded: bool,
 }
@@ -36,17 +39,55 @@ pub(super) struct Exchange<T> {
 impl<T> Exchange<T> {
     /// With one handle at each end.
     pub(super) fn new(capacity: usize) -> Exchange<T> {
-        Exchange { state: Biased::new(State::new(capacity)), is_unbounded: capacity == usize::MAX }
+        Exchange { state: Biased::new(State::new(capacity)), stash: Stash::new(), is_unbounded: capacity == usize::MAX }
     }
 
+    /// With all messages in the queue.
     #[inline]
     pub(super) fn lock(&self) -> BiasedGuard<'_, State<T>> {
-        current::lock(&self.state)
+        current::with_worker(|worker| self.lock_on(worker))
+    }
+
+    /// As above, on the thread of `worker`, or of none.
+    #[inline(always)]
+    fn lock_on(&self, worker: Option<&Worker>) -> BiasedGuard<'_, State<T>> {
+        let mut state = current::lock_on(worker, &self.state);
+        self.take_back(&mut state);
+        state
+    }
+
+    /// To send by [`State::push`] or [`State::put`] if the state then says that there is room, or that all messages are in the queue.
+    #[inline(always)]
+    fn lock_to_send(&self, worker: Option<&Worker>) -> BiasedGuard<'_, State<T>> {
+        let mut state = current::lock_on(worker, &self.state);
+        if state.has_set_aside() && !state.has_room() {
+            self.look_for_room(&mut state);
+        }
+        state
+    }
+
+    /// Receivers may have taken some of what was set aside.
+    #[inline(never)]
+    fn look_for_room(&self, state: &mut State<T>) {
+        state.set_aside_are(self.stash.len());
+        if !state.has_room() {
+            self.take_back(state);
+        }
     }
 
     #[inline(always)]
-    fn lock_on(&self, worker: Option<&Worker>) -> BiasedGuard<'_, State<T>> {
-        current::lock_on(worker, &self.state)
+    fn take_back(&self, state: &mut State<T>) {
+        self.stash.take_back(|messages| state.take_back(messages));
+        state.set_aside_are(0);
+    }
+
+    /// Sets messages aside if that helps: not where one worker has the lock to itself.
+    #[inline(always)]
+    fn set_aside(&self, state: &mut BiasedGuard<'_, State<T>>) {
+        if !state.is_owners() && state.is_worth_setting_aside() {
+            let count = self.stash.fill(|place| state.set_aside(place));
+            state.set_aside_are(count);
+        }
     }
 
     // ---- without waiting -------------------------------------------------------------------------------------------
@@ -54,7 +95,7 @@ impl<T> Exchange<T> {
     #[inline]
     pub(super) fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
         current::with_worker(|worker| {
-            let chosen = self.lock_on(worker).put(message)?;
+            let chosen = self.lock_to_send(worker).put(message)?;
             self.wake_on(worker, chosen);
             Ok(())
         })
@@ -63,7 +104,13 @@ impl<T> Exchange<T> {
     #[inline]
     pub(super) fn try_receive(&self) -> Result<T, TryRecvError> {
         current::with_worker(|worker| {
-            let taken = self.lock_on(worker).take();
+            if let Some(message) = self.stash.pop() {
+                return Ok(message);
+            }
+            let mut state = self.lock_on(worker);
+            let taken = state.take();
+            self.set_aside(&mut state);
+            drop(state);
             let (message, wakes) = taken?;
             self.wake(wakes);
             Ok(message)
@@ -180,6 +227,8 @@ impl<T> Exchange<T> {
             if let Some(message) = state.pop() {
                 if state.is_awaited() {
                     self.admit(state);
+                } else {
+                    self.set_aside(&mut state);
                 }
                 return Ok(message);
             }
@@ -289,7 +338,7 @@ impl<T> Inlined for Send<'_, T> {
     fn on(self, worker: Option<&Worker>) -> Result<(), Unsent<T>> {
         let Send { core, message, deadline } = self;
         budget::spend_on(worker);
-        let mut state = core.lock_on(worker);
+        let mut state = core.lock_to_send(worker);
         if state.has_room() && !state.is_gone(End::Receiver) {
             let chosen = state.push(message);
             drop(state);
@@ -315,6 +364,9 @@ impl<T> Inlined for Receive<'_, T> {
     #[inline(always)]
     fn on(self, worker: Option<&Worker>) -> Result<T, RecvTimeoutError> {
         budget::spend_on(worker);
+        if let Some(message) = self.core.stash.pop() {
+            return Ok(message);
+        }
         match worker {
             Some(here) => self.core.receive_by(here, worker, self.deadline),
             None => self.core.receive_on_thread(self.deadline),

@@ -37,6 +37,36 @@ fn senders_wait_for_room() {
     });
 }
 
+/// A sender that finds no room takes back what receivers have set aside; each of them gets one, in order, and the sender is let
+/// in.
+#[test]
+fn what_is_set_aside_is_received_and_makes_room() {
+    loom::model(|| {
+        let (inlet, outlet) = channel(2);
+        assert!(sent(inlet.send(1, None)) && sent(inlet.send(2, None)));
+        let sender = thread::spawn(move || assert!(sent(inlet.send(3, None))));
+        assert_eq!([outlet.receive(None), outlet.receive(None)], [Ok(1), Ok(2)]);
+        assert_eq!(outlet.receive(None), Ok(3));
+        sender.join().unwrap();
+    });
+}
+
+/// A select that receives finds what a receiver has set aside.
+#[test]
+fn a_select_finds_what_is_set_aside() {
+    loom::model(|| {
+        let (inlet, outlet) = channel(UNBOUNDED);
+        (1..=3).for_each(|message| inlet.send_unbounded(message).unwrap());
+        let other = outlet.clone();
+        let receiver = thread::spawn(move || [other.receive(None), other.receive(None)]);
+        let mut receiving = outlet.receiving();
+        assert!(select(&mut [Box::new(&mut receiving) as Box<dyn Arm + '_>], Patience::Endless));
+        let selected = receiving.finish().unwrap().unwrap();
+        let received = receiver.join().unwrap().map(Result::unwrap);
+        assert_eq!(received.iter().sum::<i32>() + selected, 6);
+    });
+}
+
 #[test]
 fn rendezvous() {
     loom::model(|| {
