@@ -56,9 +56,20 @@ impl<T> Exchange<T> {
         state
     }
 
-    /// To send by [`State::push`] or [`State::put`] if the state then says that there is room, or that all messages are in the queue.
+    /// With messages set aside, as they may be: to do what neither receives nor needs room.
+    pub(super) fn lock_as_it_is(&self) -> BiasedGuard<'_, State<T>> {
+        current::with_worker(|worker| current::lock_on(worker, &self.state))
+    }
+
+    /// As above; if the state then says that there is no room, all messages are in the queue.
+    #[inline]
+    pub(super) fn lock_to_send(&self) -> BiasedGuard<'_, State<T>> {
+        current::with_worker(|worker| self.lock_to_send_on(worker))
+    }
+
+    /// As above, on the thread of `worker`, or of none.
     #[inline(always)]
-    fn lock_to_send(&self, worker: Option<&Worker>) -> BiasedGuard<'_, State<T>> {
+    fn lock_to_send_on(&self, worker: Option<&Worker>) -> BiasedGuard<'_, State<T>> {
         let mut state = current::lock_on(worker, &self.state);
         if state.has_set_aside() && !state.has_room() {
             self.look_for_room(&mut state);
@@ -73,6 +84,12 @@ impl<T> Exchange<T> {
         if !state.has_room() {
             self.take_back(state);
         }
+    }
+
+    /// How many messages there are.
+    pub(super) fn len(&self) -> usize {
+        let state = self.lock_as_it_is();
+        state.len(self.stash.len())
     }
 
     #[inline(always)]
@@ -95,7 +112,7 @@ impl<T> Exchange<T> {
     #[inline]
     pub(super) fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
         current::with_worker(|worker| {
-            let chosen = self.lock_to_send(worker).put(message)?;
+            let chosen = self.lock_to_send_on(worker).put(message)?;
             self.wake_on(worker, chosen);
             Ok(())
         })
@@ -257,12 +274,12 @@ impl<T> Exchange<T> {
     // ---- ends ------------------------------------------------------------------------------------------------------
 
     pub(super) fn attach(&self, end: End) {
-        self.lock().attach(end);
+        self.lock_as_it_is().attach(end);
     }
 
     /// Gives up a handle. After the last one everybody at the other end is woken, and what nobody will receive is dropped.
     pub(super) fn detach(&self, end: End) {
-        let last = self.lock().detach(end);
+        let last = self.lock_as_it_is().detach(end);
         if last {
             self.disconnect(end);
         }
@@ -277,7 +294,7 @@ impl<T> Exchange<T> {
         let mut next = Line::<()>::FIRST;
         loop {
             // The lock is free again before the wake.
-            let roused = self.lock().rouse(others, next);
+            let roused = self.lock_as_it_is().rouse(others, next);
             let Some((number, waiter)) = roused else {
                 break;
             };
@@ -338,7 +355,7 @@ impl<T> Inlined for Send<'_, T> {
     fn on(self, worker: Option<&Worker>) -> Result<(), Unsent<T>> {
         let Send { core, message, deadline } = self;
         budget::spend_on(worker);
-        let mut state = core.lock_to_send(worker);
+        let mut state = core.lock_to_send_on(worker);
         if state.has_room() && !state.is_gone(End::Receiver) {
             let chosen = state.push(message);
             drop(state);
@@ -383,7 +400,7 @@ struct Offer<'a, T> {
 impl<T> Drop for Offer<'_, T> {
     fn drop(&mut self) {
         // Dropped once the lock is free.
-        let back = self.core.lock().leave_senders(self.number);
+        let back = self.core.lock_as_it_is().leave_senders(self.number);
         drop(back);
     }
 }

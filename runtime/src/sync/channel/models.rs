@@ -51,6 +51,28 @@ fn what_is_set_aside_is_received_and_makes_room() {
     });
 }
 
+/// Room may be a permit: what was done before a message was received is seen by whoever finds its room.
+#[test]
+fn a_receive_is_before_the_send_that_it_makes_room_for() {
+    loom::model(|| {
+        let (inlet, outlet) = channel(2);
+        assert!(sent(inlet.send(1, None)) && sent(inlet.send(2, None)));
+        let cell = loom::sync::Arc::new(loom::cell::Cell::new(0));
+        let its = loom::sync::Arc::clone(&cell);
+        let sender = thread::spawn(move || {
+            if inlet.try_send(3).is_ok() && inlet.try_send(4).is_ok() {
+                // The second permit is back, so nobody else uses the cell.
+                its.set(1);
+            }
+            inlet
+        });
+        assert_eq!(outlet.try_receive(), Ok(1));
+        cell.set(2);
+        assert_eq!(outlet.try_receive(), Ok(2));
+        drop(sender.join().unwrap());
+    });
+}
+
 /// A select that receives finds what a receiver has set aside.
 #[test]
 fn a_select_finds_what_is_set_aside() {

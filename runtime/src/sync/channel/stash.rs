@@ -17,6 +17,9 @@
 //! Invariant 1: only who holds the channel's lock raises the word from 0.
 //! Invariant 2: the messages are touched by who made the word odd until it is even again, and by who holds the channel's lock
 //! while it is 0: it cannot become odd then.
+//! Invariant 3: who received a message is ordered before whoever finds its room: the room of a channel may be a permit.
+//!
+//! A child of fork(2) that inherits an odd word waits for ever, as it does for a lock that another thread held.
 
 #![allow(unsafe_code)]
 
@@ -35,7 +38,7 @@ const TAKING: u64 = 1;
 /// One message.
 const MESSAGE: u64 = 2;
 
-/// See the heading. On cache lines of its own: that is its use.
+/// See the heading. On a cache line of its own: that is its use. It also keeps the channel's other words on as few as can be.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(super) struct Stash<T> {
@@ -56,8 +59,8 @@ impl<T> Stash<T> {
     /// How many are here; it only falls unless the caller raises it, who holds the channel's lock.
     #[inline(always)]
     pub(super) fn len(&self) -> usize {
-        // ORDERING: Relaxed; the room that a message left is used by writing elsewhere.
-        (self.word.load(Ordering::Relaxed) / MESSAGE) as usize
+        // ORDERING: Acquire pairs with the Release in `pop_some` (invariant 3).
+        (self.word.load(Ordering::Acquire) / MESSAGE) as usize
     }
 
     /// The first, if there is any and nobody else takes.
@@ -101,8 +104,8 @@ impl<T> Stash<T> {
     /// Calls `take` with all that are here, oldest first, of which it leaves none. Under the channel's lock only.
     #[inline(always)]
     pub(super) fn take_back(&self, take: impl FnOnce(&mut VecDeque<T>)) {
-        // ORDERING: Relaxed; nobody but the caller raises it from 0 (invariant 1).
-        if self.word.load(Ordering::Relaxed) != 0 {
+        // ORDERING: Acquire pairs with the Release in `pop_some` (invariant 3).
+        if self.word.load(Ordering::Acquire) != 0 {
             self.take_back_cold(take);
         }
     }
@@ -126,8 +129,8 @@ impl<T> Stash<T> {
     fn claim(&self) -> bool {
         let mut looks = 0;
         loop {
-            // ORDERING: Relaxed; the exchange decides.
-            let word = self.word.load(Ordering::Relaxed);
+            // ORDERING: Acquire as in `take_back`, if it is 0 by now; otherwise the exchange decides.
+            let word = self.word.load(Ordering::Acquire);
             if word == 0 {
                 return false;
             }

@@ -19,7 +19,7 @@ use crate::waiter::Waiter;
 use std::collections::VecDeque;
 use std::sync::mpsc::{TryRecvError, TrySendError};
 
-/// For how many messages an empty queue keeps memory: a burst does not own it for ever.
+/// For how many messages an empty queue keeps memory, and as much again for what is set aside: a burst does not own it for ever.
 const KEPT: usize = 1024;
 
 /// Fewer messages are not set aside. In models one is not too few.
@@ -62,6 +62,8 @@ pub(super) struct State<T> {
     queue: VecDeque<T>,
     /// Of the messages that were set aside (`stash.rs`) no more than so many are left; the queue's are behind them.
     set_aside: usize,
+    /// So many receives to come before messages are set aside again: as many as were put before others to take them back.
+    rest: usize,
     /// How many messages the queue may hold, those set aside included.
     capacity: usize,
     /// Messages that selects are about to send.
@@ -81,6 +83,7 @@ impl<T> State<T> {
         State {
             queue: VecDeque::new(),
             set_aside: 0,
+            rest: 0,
             capacity,
             reserved: 0,
             receivers: Line::new(),
@@ -202,10 +205,12 @@ impl<T> State<T> {
         self.set_aside > 0
     }
 
-    /// Whether setting messages aside may save the receivers something, and nobody waits for the room that they leave.
+    /// At a receive: whether setting messages aside may save the next ones something, and nobody waits for the room that they leave.
     #[inline(always)]
-    pub(super) fn is_worth_setting_aside(&self) -> bool {
-        self.queue.len() >= FEW && self.senders.is_empty() && !self.is_rendezvous()
+    pub(super) fn is_worth_setting_aside(&mut self) -> bool {
+        let rests = self.rest > 0;
+        self.rest -= usize::from(rests);
+        !rests && self.queue.len() >= FEW && self.senders.is_empty() && !self.is_rendezvous()
     }
 
     /// Moves the oldest messages to where they are set aside. All, if the memory for them is not more than an empty queue keeps.
@@ -217,12 +222,17 @@ impl<T> State<T> {
         }
     }
 
-    /// Takes them back.
+    /// Takes them back, by moving the fewer. It moves none a second time that was not received in between, and sent: those of the
+    /// queue came since messages were set aside, and for the others there is a rest.
     pub(super) fn take_back(&mut self, place: &mut VecDeque<T>) {
-        if self.queue.is_empty() && self.queue.capacity() <= KEPT {
-            std::mem::swap(&mut self.queue, place);
-        } else {
-            place.drain(..).rev().for_each(|message| self.queue.push_front(message));
+        if place.len() < self.queue.len() {
+            self.rest = place.len();
+            return place.drain(..).rev().for_each(|message| self.queue.push_front(message));
+        }
+        place.append(&mut self.queue);
+        std::mem::swap(&mut self.queue, place);
+        if place.capacity() > KEPT && size_of::<T>() > 0 {
+            *place = VecDeque::new();
         }
     }
 
@@ -361,9 +371,9 @@ impl<T> State<T> {
 
     // ---- figures ---------------------------------------------------------------------------------------------------
 
-    /// Messages in the queue; none in a rendezvous, where what was handed over counts as received.
-    pub(super) fn len(&self) -> usize {
-        if self.is_rendezvous() { 0 } else { self.queue.len() }
+    /// Messages in the queue and, which are so many, set aside; none in a rendezvous, where what was handed over counts as received.
+    pub(super) fn len(&self, set_aside: usize) -> usize {
+        if self.is_rendezvous() { 0 } else { self.queue.len() + set_aside }
     }
 
     /// Whether a message would have to wait.
