@@ -12,6 +12,7 @@ use crate::current;
 use crate::fleet::Fleet;
 use crate::fork::{self, PerProcess};
 use crate::lock::Lock;
+use crate::once_arc::OnceArc;
 use crate::remote::{Origin, RecordRef, Remote};
 use crate::spawned::{Output, Spawned};
 use crate::stack::{self, GuardKind, StackSettings};
@@ -232,7 +233,7 @@ fn spawn_cold(worker: Option<&Worker>, record: RecordRef) -> io::Result<()> {
         Some(worker) => unless_refused(record, may_spawn(worker), |record| worker.spawn(record)),
         None if current::is_losing() => unless_refused(record, may_spawn_while_losing(), RecordRef::lose),
         None => match default_fleet() {
-            Ok(fleet) => spawn_into(&fleet, record),
+            Ok(fleet) => spawn_into(fleet, record),
             Err(error) => unless_refused(record, Err(error), drop),
         },
     }
@@ -245,10 +246,7 @@ fn may_spawn_while_losing() -> io::Result<()> {
 
 /// Queues a record on the runtime of `fleet`, wherever the caller is; one that cannot be queued is refused here.
 pub(crate) fn spawn_into(fleet: &Fleet, record: RecordRef) -> io::Result<()> {
-    unless_refused(record, may_spawn_into(fleet), |record| {
-        fleet.count_outside_spawn();
-        fleet.inject(record);
-    })
+    unless_refused(record, may_spawn_into(fleet), |record| fleet.inject(record))
 }
 
 /// As [`may_spawn`], for callers that are none of its workers.
@@ -267,26 +265,54 @@ fn unless_refused(record: RecordRef, allowed: io::Result<()>, queue: impl FnOnce
     allowed
 }
 
-/// The default runtime, once it has been started.
-static DEFAULT: PerProcess<Lock<Option<Arc<Fleet>>>> = PerProcess::new();
+/// The default runtime, and who starts it.
+struct DefaultRuntime {
+    /// Its workers, once it has been started: read without a lock, at every spawn of a plain thread.
+    fleet: OnceArc<Fleet>,
+    /// Held by whoever starts it.
+    starting: Lock<()>,
+}
+
+impl DefaultRuntime {
+    fn new() -> DefaultRuntime {
+        DefaultRuntime { fleet: OnceArc::new(), starting: Lock::new(()) }
+    }
+
+    #[cold]
+    fn start(&self) -> io::Result<&Fleet> {
+        let starting = self.starting.lock();
+        if self.fleet.get().is_none() {
+            // Its threads run on without anybody who could end them.
+            let (fleet, _crew) = start(&Settings::default())?;
+            self.fleet.set(fleet);
+        }
+        drop(starting);
+        Ok(self.fleet.get().expect("set just now, or by another before"))
+    }
+}
+
+/// See [`default_fleet`].
+static DEFAULT: PerProcess<DefaultRuntime> = PerProcess::new();
 
 /// The runtime of background workers for those who call `spawn` without `run`; lives until the process ends. A child of
 /// fork(2) has none if its parent had one.
-fn default_fleet() -> io::Result<Arc<Fleet>> {
+#[inline]
+fn default_fleet() -> io::Result<&'static Fleet> {
+    match DEFAULT.present().and_then(|default| default.fleet.get()) {
+        Some(fleet) => Ok(fleet),
+        None => default_fleet_cold(),
+    }
+}
+
+#[cold]
+fn default_fleet_cold() -> io::Result<&'static Fleet> {
     if DEFAULT.is_inherited() {
         return Err(io::Error::other(fork::DEAD));
     }
-    let mut default = DEFAULT.get(|| Lock::new(None)).lock();
-    if let Some(fleet) = &*default {
-        return Ok(Arc::clone(fleet));
-    }
-    // Its threads run on without anybody who could end them.
-    let (fleet, _crew) = start(&Settings::default())?;
-    *default = Some(Arc::clone(&fleet));
-    Ok(fleet)
+    DEFAULT.get(DefaultRuntime::new).start()
 }
 
 /// The default runtime, if it has been started.
 pub(crate) fn started_default() -> Option<Arc<Fleet>> {
-    DEFAULT.present().and_then(|default| default.lock().clone())
+    DEFAULT.present().and_then(|default| default.fleet.share())
 }
