@@ -51,6 +51,7 @@ const RUNTIME: &[&str] = &[
     "cancel",
     "park",
     "waiter",
+    "listed",
     "task",
     "wait",
     "budget",
@@ -61,6 +62,7 @@ const RUNTIME: &[&str] = &[
     "lease",
     // Its calls of std::fs are made by the pool, on plain threads, or where nothing waits.
     "fs",
+    "joining",
     "spawned",
     "crew",
     "runtime",

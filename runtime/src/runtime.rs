@@ -129,7 +129,7 @@ where
     };
     // SAFETY: the record outlives the closure's borrows only as an empty shell: by invariant 1 the closure and its result are
     // taken out of it before this function returns.
-    let (record, wait) = unsafe { main_record(origin, main) };
+    let (record, take) = unsafe { main_record(origin, main) };
     worker.spawn_local(record.clone());
     let _ = running.send(());
     crew::run_worker(&worker);
@@ -138,7 +138,7 @@ where
     drop(worker);
     drop(pinned);
     drop(alternate);
-    let result = wait(&record);
+    let result = take(&record);
     // SAFETY: the result was taken just now, which is once.
     drop(unsafe { record.release_with_runners() });
     match result {
@@ -150,7 +150,7 @@ where
     }
 }
 
-/// The first coroutine's record, and what waits for its result.
+/// The first coroutine's record, and what takes its result once its worker has ended.
 ///
 /// # Safety
 ///
@@ -161,8 +161,8 @@ unsafe fn main_record<F: FnOnce() -> T, T>(
 ) -> (RecordRef, fn(&RecordRef) -> std::thread::Result<T>) {
     // SAFETY: the caller's word.
     let record = unsafe { RecordRef::new_borrowing(origin, Spawned::new(main, ()), |_| None) };
-    // SAFETY: called with this record only, whose body is of this type, and once, by the only holder.
-    (record, |record| unsafe { Output::of::<F, T, ()>().wait(record) })
+    // SAFETY: called with this record only, whose body is of this type, and once, by the only holder, when it is done.
+    (record, |record| unsafe { Output::of::<F, T, ()>().take(record) })
 }
 
 fn main_origin(settings: &Settings, spawned_at: &'static Location<'static>) -> io::Result<Origin> {

@@ -258,6 +258,7 @@ impl Worker {
                 let next = self.poller.borrow_mut().take_turn(&mut *self.slots.borrow_mut(), id, interest);
                 self.source_ready(next);
             }
+            Message::GivenUp => self.wake_joiners(),
         }
     }
 
@@ -419,8 +420,8 @@ impl Worker {
     pub(crate) fn spawn(&self, record: RecordRef) {
         self.remote.counters.spawns.add(1);
         if self.fleet.is_stopping() {
-            // The others may have ended already.
-            return self.spawns.push(record);
+            // The others may have ended already, and steal no more.
+            return self.queue_local(record);
         }
         if self.fleet.workers.len() == 1 {
             // Nobody else looks into the shared queue.

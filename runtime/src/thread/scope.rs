@@ -7,6 +7,7 @@
 use super::children::{Children, Verdict};
 use super::{Builder, JoinHandle, Thread};
 use crate::cancel::{self, Point};
+use crate::joining::Ending;
 use crate::{current, park};
 use std::io;
 use std::marker::PhantomData;
@@ -259,8 +260,12 @@ impl<'scope, T> ScopedJoinHandle<'scope, T> {
     /// # Blocking
     ///
     /// Parks the calling coroutine; a cancellation point. Blocks a plain thread.
-    pub fn join(self) -> super::Result<T> {
-        let result = self.handle.join();
+    pub fn join(mut self) -> super::Result<T> {
+        if self.handle.await_end() == Ending::Lost {
+            // It has not failed yet. If it ever does, the scope sees to that, which waits for it.
+            return Err(cancel::payload());
+        }
+        let result = self.handle.take();
         if let Err(payload) = &result {
             self.children.forgive(&**payload);
         }
