@@ -122,6 +122,27 @@ fn an_end_in_the_background_tells_them_too() {
     }
 }
 
+/// The results that a worker hands over on its way back, and the joiners who are told of a loss, meet at every moment; each
+/// result has one owner.
+#[test]
+fn a_worker_that_comes_back_in_that_moment_hands_over_once() {
+    bounded(120, || {
+        let mut told = 0;
+        for round in 0..30 {
+            let Stuck { runtime, kept, dropped, let_go } = Stuck::new(8);
+            let waits = wait_each(kept);
+            let ends = std::thread::spawn(move || runtime.shutdown_timeout(Duration::ZERO));
+            // The thread is given up half a second after the deadline.
+            std::thread::sleep(Duration::from_micros(499_000 + 100 * round));
+            let_go.store(true, SeqCst);
+            told += waits.into_iter().map(|wait| usize::from(wait.join().unwrap())).sum::<usize>();
+            ends.join().unwrap();
+            eventually(10, "each result is dropped", || dropped.load(SeqCst) == 16);
+        }
+        assert!(told > 0);
+    });
+}
+
 /// A scope waits for a child that may still use what it borrows, whatever a join of that child says.
 #[test]
 fn a_scope_is_not_left_before_a_lost_child_has_ended() {

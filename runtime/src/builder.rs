@@ -77,7 +77,8 @@ impl Builder {
     }
 
     /// How long the end of [`run`](Builder::run), or of a [`Runtime`], waits for coroutines that do not end although they are
-    /// cancelled. What is left then is leaked with its stack and named on standard error, and so is one that does not
+    /// cancelled. Each has its turn to unwind, whatever the timeout: that is for those who park in a destructor, or catch the
+    /// cancel. What is left then is leaked with its stack and named on standard error, and so is one that does not
     /// even yield, with the worker that it keeps. The end of `run` cannot leave the calling thread, so it waits for such a
     /// one there for as long as it takes, and another worker, if there is one, says for whom.
     ///

@@ -49,6 +49,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use stop::Owed;
 
 /// I/O operations that succeed at once before the coroutine yields.
 const IO_BUDGET: u32 = 64;
@@ -161,6 +162,8 @@ pub(crate) struct Worker {
     certainties: Cell<u32>,
     /// When what is left is leaked, once the end has begun.
     stop_at: Cell<Option<u64>>,
+    /// Turns to be given before that.
+    owed: Cell<Owed>,
     /// Whose waits are ended here: its own, until it takes leave.
     home_of: Cell<Option<WorkerId>>,
 }
@@ -204,6 +207,7 @@ impl Worker {
             born_panicking: std::thread::panicking(),
             blind_turns: Cell::new(0),
             stop_at: Cell::new(None),
+            owed: Cell::default(),
             home_of: Cell::new(Some(remote.id)),
             remote,
             fleet,

@@ -1,6 +1,9 @@
 //! The orderly end of a worker.
 //!
-//! Invariant 1: a worker ends when nothing is left to run here, or when its grace has passed; what is left then is named.
+//! Invariant 1: a worker ends when nothing is left to run here, or when its grace has passed and everybody has had their turns;
+//! what is left then is named. A turn is owed to whoever the cancel at the beginning made ready, and to those who were ready then a second
+//! one: before it throws a cancel that came while it ran, a park lets the others go first. So the grace bounds those who park
+//! or swallow once more, and those whom a cancel does not reach.
 //! Invariant 2: from the moment when the inbox is closed, whoever would wake a coroutine of this worker is told that it will
 //! never come (`waiter.rs`); whoever was woken before that has a turn to come in. So nobody is chosen in vain unknown to
 //! whoever chose.
@@ -10,6 +13,15 @@ use crate::coroutine::CAN_UNWIND;
 use crate::remote::RecordRef;
 use crate::slot::Event;
 
+/// What is owed before the grace counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Owed {
+    /// How many are to have been popped from the ready queue.
+    until: u32,
+    /// Rounds of it that follow.
+    rounds: u32,
+}
+
 impl Worker {
     /// Begins the end when the fleet says so; `true` once nothing is left or the grace has passed.
     pub(super) fn is_ended(&self) -> bool {
@@ -18,13 +30,23 @@ impl Worker {
         }
         self.close_window_if_idle();
         match self.stop_at.get() {
-            Some(stop_at) => self.is_quiet() || self.clock.now() >= stop_at,
+            Some(stop_at) => self.is_quiet() || self.owes_nothing() && self.clock.now() >= stop_at,
             None => {
-                // What is cancelled now has a turn to unwind in, whatever the grace; a turn resumes 64 at the most.
                 self.begin_stop();
                 self.is_quiet()
             }
         }
+    }
+
+    /// Whether all turns of invariant 1 were given.
+    fn owes_nothing(&self) -> bool {
+        let (Owed { until, rounds }, popped) = (self.owed.get(), self.ready.popped());
+        if until.wrapping_sub(popped).cast_signed() > 0 {
+            return false;
+        }
+        let left = Owed { until: popped.wrapping_add(self.ready.len()), rounds: rounds.saturating_sub(1) };
+        self.owed.set(if rounds > 0 { left } else { Owed { until: popped, rounds } });
+        rounds == 0 || left.until == popped
     }
 
     /// Whether nothing is left here that could run or be ended. Where nothing unwinds, what is parked cannot be.
@@ -40,6 +62,7 @@ impl Worker {
             let indexes = self.slots.borrow().indexes();
             indexes.into_iter().for_each(|index| _ = self.deliver_at(index, Event::Cancel));
         }
+        self.owed.set(Owed { until: self.ready.popped().wrapping_add(self.ready.len()), rounds: 1 });
     }
 
     /// The end of the loop: invariant 2. One turn each, since what is run here may never end by itself.
