@@ -8,8 +8,8 @@ use dormouse::{Builder, spawn, thread};
 use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::time::Duration;
-use support::{OnDrop, bounded, child, eventually};
+use std::time::{Duration, Instant};
+use support::{OnDrop, bounded, child, eventually, is_cancelled};
 
 /// So many of each kind on a worker: a turn of its loop resumes 64 at the most.
 const CROWD: usize = 500;
@@ -117,4 +117,57 @@ fn those_who_swallow_their_cancel_are_leaked_beside_others_that_unwind() {
     });
     ended.succeeded();
     assert_eq!(ended.stderr.matches("is leaked").count(), CROWD / 2, "{}", ended.stderr);
+}
+
+/// One that waits in the Drop of its closure, unstarted when the end comes, is leaked like any other.
+#[test]
+fn a_closure_that_waits_in_its_drop_does_not_hold_up_the_end() {
+    let ended = child("a_closure_that_waits_in_its_drop_does_not_hold_up_the_end", 20, || {
+        for grace in [Duration::ZERO, Duration::from_millis(20)] {
+            let dropped = Arc::new(AtomicUsize::new(0));
+            let counts = Arc::clone(&dropped);
+            let main = move || {
+                let spawned = (0..300).map(|index| {
+                    let counts = Arc::clone(&counts);
+                    let in_drop = OnDrop(move || {
+                        counts.fetch_add(1, SeqCst);
+                        if index % 3 == 0 {
+                            thread::sleep(Duration::from_secs(3600));
+                        }
+                    });
+                    spawn(move || drop(in_drop))
+                });
+                spawned.collect::<Vec<_>>()
+            };
+            let joined = Builder::new().workers(1).shutdown_timeout(grace).run(main).unwrap();
+            assert!(joined.into_iter().all(|handle| is_cancelled(&handle.join())));
+            assert_eq!(dropped.load(SeqCst), 300);
+        }
+    });
+    ended.succeeded();
+    assert_eq!(ended.stderr.matches("is leaked").count(), 200, "{}", ended.stderr);
+}
+
+/// The same behind one that never yields, where no coroutine can drop it.
+#[test]
+fn nor_does_one_that_a_stuck_worker_keeps() {
+    let ended = child("nor_does_one_that_a_stuck_worker_keeps", 20, || {
+        let (begins, begun) = std::sync::mpsc::channel();
+        let runtime = Builder::new().workers(1).build().unwrap();
+        drop(runtime.spawn(move || {
+            begins.send(()).unwrap();
+            loop {
+                std::thread::park();
+            }
+        }));
+        begun.recv().unwrap();
+        let first = runtime.spawn(|| ());
+        let in_drop = OnDrop(|| thread::sleep(Duration::from_secs(3600)));
+        drop(runtime.spawn(move || drop(in_drop)));
+        let begin = Instant::now();
+        runtime.shutdown_timeout(Duration::from_millis(10));
+        assert!(begin.elapsed() < Duration::from_secs(10));
+        assert!(is_cancelled(&first.join()));
+    });
+    ended.succeeded();
 }

@@ -82,10 +82,11 @@ impl Builder {
     /// even yield, with the worker that it keeps. The end of `run` cannot leave the calling thread, so it waits for such a
     /// one there for as long as it takes, and another worker, if there is one, says for whom.
     ///
-    /// Closures that have not started by then are dropped all the same, by their worker's thread, one after the other, and no
-    /// longer as coroutines. So a destructor among them that waits blocks that thread: the end of `run` waits for it on the calling
-    /// thread for as long as it takes, and if what it waits for is the end of another of those closures, for ever. To spawn in
-    /// such a destructor is an error, and `run` a panic, as everywhere in a runtime that ends.
+    /// Closures that have not started are dropped, each in the turn of a coroutine of its own; one whose destructor waits beyond the
+    /// timeout is leaked as any other. Only what a destructor spawns at that very end, and what has waited in vain for a stack,
+    /// is dropped by the worker's thread and no longer as a coroutine: there a destructor that waits blocks the thread, and the
+    /// end of `run`, on the calling thread, with it. To spawn in a destructor is an error then, unless it runs in an unwind,
+    /// and `run` a panic, as everywhere in a runtime that ends.
     ///
     /// Calls handed to the [threads for blocking calls](mod@crate::blocking) are no part of the runtime: one that has begun goes on
     /// and its result is dropped, one that has not is never made. Only what may not be cut short, like the close of a

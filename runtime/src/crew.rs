@@ -235,14 +235,31 @@ fn report_stuck(threads: &[(Arc<Remote>, JoinHandle<()>)]) {
             )),
             None => report(format_args!("worker '{name}' does not come to its end; the thread is left running")),
         }
-        give_up(remote);
+    }
+    give_up(threads.iter().filter(|(_, thread)| !thread.is_finished()).map(|(remote, _)| Arc::clone(remote)).collect());
+}
+
+/// What these workers keep is nobody else's any more: its joiners are to hear of it. That drops closures of the user's, which may
+/// wait: it has a thread of its own for that, for which the caller waits no longer than for one that is late. Where none is to be
+/// had, the caller does it.
+fn give_up(workers: Vec<Arc<Remote>>) {
+    let (gives_up, done) = channel::<()>();
+    let workers = Arc::new(workers);
+    let given = Arc::clone(&workers);
+    let helper = std::thread::Builder::new().name("dormouse-end".into()).spawn(move || {
+        lose_all(&given);
+        drop(gives_up);
+    });
+    match helper {
+        Ok(_) => _ = done.recv_timeout(LATE_THREAD),
+        Err(_) => lose_all(&workers),
     }
 }
 
-/// What this worker keeps is nobody else's any more: its joiners are to hear of it.
-fn give_up(remote: &Remote) {
-    current::losing(|| remote.give_up());
+fn lose_all(workers: &[Arc<Remote>]) {
+    workers.iter().for_each(|worker| worker.give_up());
     listed::wake_all();
+    current::losing(|| workers.iter().for_each(|worker| worker.lose_unstarted()));
 }
 
 /// Looks after the worker of whoever called `run`, as long as a crew is looked after.
@@ -255,7 +272,7 @@ fn watch_caller(caller: &Receiver<()>, fleet: &Fleet) {
     }
     if let Some(who) = fleet.workers[0].shown.who_runs() {
         report(format_args!("the thread that called `run` runs {who}, which does not yield; `run` waits for it"));
-        give_up(&fleet.workers[0]);
+        give_up(vec![Arc::clone(&fleet.workers[0])]);
     }
 }
 

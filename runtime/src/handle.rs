@@ -129,10 +129,8 @@ impl Runtime {
     /// One that does not yield keeps its worker, and with it whatever is parked there or was spawned there for that worker only: by
     /// [`spawn_local`](thread::spawn_local), or at all if the runtime has no other. Whoever joins such a coroutine from elsewhere gets
     /// [`Cancelled`], although its destructors have not run; should the worker be let go one day, they run then, and a result
-    /// that comes then is dropped. What waits there for its start and any worker could have started is dropped by the caller.
-    ///
-    /// A closure that has not started by then is dropped without a coroutine around it: see
-    /// [`Builder::shutdown_timeout`](crate::Builder::shutdown_timeout).
+    /// that comes then is dropped. What waits there for its start and any worker could have started is dropped, by
+    /// a thread made for that: a destructor among it that waits holds up those after it, but not the end.
     ///
     /// Calls that its coroutines have made on [other threads](mod@crate::blocking) are abandoned if they have been begun, and not
     /// made otherwise.

@@ -292,8 +292,8 @@ impl Remote {
         self.refuse_injected();
     }
 
-    /// By another thread, at the end of the runtime, of a worker that never comes to its own end: what was or will be injected
-    /// is refused, and what waits where others could take it is lost. What only the worker can reach, its coroutines that are
+    /// By another thread, at the end of the runtime, of a worker that never comes to its own end: what will be injected is
+    /// refused. What waits where others could take it is to be [lost](Remote::lose_unstarted). What only the worker can reach, its coroutines that are
     /// parked and those that only it may start, stays as it is; but whoever joins them from elsewhere is told ([`is_given_up`]).
     /// Its inbox stays open: should the worker go on one day, its coroutines must not have missed a wake.
     pub(crate) fn give_up(&self) {
@@ -303,12 +303,16 @@ impl Remote {
         fence(Ordering::SeqCst);
         // ORDERING: Release; pairs with the Acquire load in `is_given_up`.
         ANY_GIVEN_UP.store(true, std::sync::atomic::Ordering::Release);
+        let all: Vec<_> = registry().lock().values().filter_map(Weak::upgrade).collect();
+        all.iter().for_each(|worker| _ = worker.send(Message::GivenUp));
+    }
+
+    /// After [`Remote::give_up`]: loses what waits where others could have taken it, one after the other. Runs code of the user's.
+    pub(crate) fn lose_unstarted(&self) {
         self.refuse_injected();
         while let Some(record) = self.unstarted.take_spawned() {
             record.lose();
         }
-        let all: Vec<_> = registry().lock().values().filter_map(Weak::upgrade).collect();
-        all.iter().for_each(|worker| _ = worker.send(Message::GivenUp));
     }
 
     fn refuse_injected(&self) {
