@@ -4,6 +4,15 @@
 //!
 //! Invariant 1: `run` returns, by whatever way, only when its own closure is done and the calling thread's worker has
 //! ended, so the closure may borrow from the caller.
+//!
+//! That holds although the end leaks what does not end in time, and leaves behind a worker that a coroutine keeps. What may use the
+//! caller's frames is the closure, what it has captured, and coroutines of scopes that these have opened; and no scope is left
+//! before its coroutines have ended. The end begins when the last of it is over: `StopOnDrop` is dropped after the frames of the
+//! closure, whether it returned or unwound, and after its captures, if it was refused for want of a stack. Before that nothing
+//! is cancelled, given up or leaked, however long it takes; after that whoever still runs, or is leaked, has what it
+//! borrows from leaked stacks, which are never freed, or for `'static`. The result may borrow from the caller, too, but
+//! nobody uses it before it is here; of a main coroutine that is leaked in the Drop of a coroutine-local value it is
+//! leaked as well, and `run` unwinds.
 
 #![allow(unsafe_code)]
 
@@ -122,8 +131,11 @@ where
     let (called, stopping) = (&Cell::new(false), StopOnDrop(Arc::clone(fleet)));
     // Boxed apart: a closure of any size then runs from where it is, whatever the main stack's size.
     let f: Box<dyn FnOnce() -> T + '_> = Box::new(f);
+    let parts = (f, stopping);
     let main = move || {
-        let _stopping = stopping;
+        // Captured and dropped as one, in this order: invariant 1, of a closure that is never called.
+        let parts = parts;
+        let (f, _stopping) = parts;
         called.set(true);
         f()
     };

@@ -57,7 +57,10 @@ pub struct ScopedJoinHandle<'scope, T> {
 ///
 /// A coroutine that was cancelled for itself, by [`ScopedJoinHandle::cancel`], has not panicked: the scope returns.
 ///
-/// One that does not end within the grace of a shutdown is leaked, and with it the scope it borrows from, which never ends.
+/// One that does not end within the grace of a shutdown is leaked, and with it the scope it borrows from, which never ends. The
+/// frames it borrows from stay for ever, so those that run on, behind a worker that is left running, find them; not so a value
+/// of std's `thread_local!`, which ends with the worker's thread although a leaked coroutine is inside of its `with`: none is to be
+/// lent to another coroutine across a shutdown. [`dormouse::thread_local!`](crate::thread_local) keeps what was leaked.
 ///
 /// # Blocking
 ///
