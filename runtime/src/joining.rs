@@ -45,6 +45,7 @@ pub(crate) fn is_lost(record: &RecordRef) -> bool {
 #[inline(always)]
 pub(crate) unsafe fn await_end(word: &JoinWord<Waiter, Task>, record: &RecordRef) -> Ending {
     while !word.is_done() {
+        refuse_inherited(record);
         let wait = Wait::begin();
         // SAFETY: the caller's word.
         if unsafe { word.leave(|| wait.waiter()) } {
@@ -66,12 +67,11 @@ pub(crate) unsafe fn await_end(word: &JoinWord<Waiter, Task>, record: &RecordRef
 #[cold]
 unsafe fn lose(word: &JoinWord<Waiter, Task>) -> Ending {
     // SAFETY: the caller's word.
-    if unsafe { word.detach() } { Ending::Done } else { Ending::Lost }
+    if unsafe { word.detach(|| false) } { Ending::Done } else { Ending::Lost }
 }
 
 /// Blocks the plain thread that this wait is of.
 fn block(wait: &Wait, record: &RecordRef) {
-    refuse_inherited(record);
     let _listed = list_thread(wait.waiter());
     // Only now: `listed.rs`, invariant 1.
     if !is_lost(record) {
@@ -79,7 +79,8 @@ fn block(wait: &Wait, record: &RecordRef) {
     }
 }
 
-/// In a child of fork(2), its parent's coroutines never end.
+/// In a child of fork(2), its parent's coroutines never end; nor may one be waited for that was about to.
+#[inline]
 fn refuse_inherited(record: &RecordRef) {
     assert!(!record.is_inherited(), "{}", fork::DEAD);
 }

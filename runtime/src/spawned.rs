@@ -269,7 +269,7 @@ impl Output {
                     result.cast::<thread::Result<T>>().write(record.body::<Spawned<F, T, A>>().take_result())
                 },
                 // SAFETY: as above.
-                detach: |record| unsafe { record.body::<Spawned<F, T, A>>() }.detach(),
+                detach: |record| unsafe { record.body::<Spawned<F, T, A>>() }.detach(record),
             }
         }
     }
@@ -362,9 +362,9 @@ impl<F: FnOnce() -> T, T, A: Audience> Spawned<F, T, A> {
 
     /// The handle is dropped without a join. `true` if the result came first: it is dropped, and the runner's count is the
     /// caller's as after a join.
-    fn detach(&self) -> bool {
+    fn detach(&self, record: &Record) -> bool {
         // SAFETY: the holder calls this.
-        let finished = unsafe { self.join.detach() };
+        let finished = unsafe { self.join.detach(|| record.is_inherited()) };
         if finished {
             // SAFETY: invariant 1; it is done, and the holder is the caller.
             drop_result(unsafe { self.take() });
