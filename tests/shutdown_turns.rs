@@ -104,8 +104,10 @@ fn those_who_swallow_their_cancel_are_leaked_beside_others_that_unwind() {
             for index in 0..CROWD {
                 spawn(move || {
                     let _ends = OnDrop(|| _ = ENDED.fetch_add(1, SeqCst));
-                    while index % 2 == 0 {
-                        let _ = catch_unwind(thread::park);
+                    if index % 2 == 0 {
+                        loop {
+                            let _ = catch_unwind(thread::park);
+                        }
                     }
                     thread::park();
                 });
