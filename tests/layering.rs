@@ -52,6 +52,7 @@ const RUNTIME: &[&str] = &[
     "cancel",
     "park",
     "waiter",
+    "listed",
     "task",
     "wait",
     "budget",
@@ -62,6 +63,7 @@ const RUNTIME: &[&str] = &[
     "lease",
     // Its calls of std::fs are made by the pool, on plain threads, or where nothing waits.
     "fs",
+    "joining",
     "spawned",
     "crew",
     "runtime",

@@ -28,6 +28,7 @@
 //! | above it | |
 //! |---|---|
 //! | `cancel`, `park`, `os_thread`, `waiter` | the one suspension point, and the contract of who waits |
+//! | `listed`, `joining` | who waits for an end on no worker; how a handle is waited for, and what is said of what is lost |
 //! | `wait`, `budget` | waiting for an fd |
 //! | `block_on`, `task` | futures, polled by us; a handle, polled by others |
 //! | `signal` | waiting for signals |
@@ -61,8 +62,10 @@ mod idle;
 mod inbox;
 pub mod io;
 mod join_word;
+mod joining;
 mod lease;
 mod linger;
+mod listed;
 mod locals;
 mod lock;
 mod long_run;

@@ -127,10 +127,21 @@ pub(crate) fn park_waiting(deadline: Option<Instant>, point: Point) -> Parked {
 /// As [`park_waiting`], of the coroutine that runs on this worker.
 #[inline(always)]
 pub(crate) fn park_waiting_on(worker: &Worker, deadline: Option<Instant>, point: Point) -> Parked {
+    park_for(worker, Awaited::Wait, deadline, point)
+}
+
+/// As [`park_waiting`] for the end of a coroutine; may return because a worker was given up, whichever.
+#[inline(always)]
+pub(crate) fn park_joining() {
+    in_coroutine(|worker| park_for(worker, Awaited::End, None, Point::Cancellable));
+}
+
+#[inline(always)]
+fn park_for(worker: &Worker, on: Awaited, deadline: Option<Instant>, point: Point) -> Parked {
     if worker.with_running(|slot| slot.life.woken) {
         return Parked::Woken;
     }
-    park(worker, Awaited::Wait, deadline, point)
+    park(worker, on, deadline, point)
 }
 
 /// As [`park_waiting`], but a cancel is answered with `true` where that throws.

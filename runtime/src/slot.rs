@@ -70,6 +70,8 @@ pub(crate) enum Awaited {
     Token,
     /// The end of the internal wait that the slot's ticket names.
     Wait,
+    /// As `Wait`, for the end of another coroutine, which its worker may never get to.
+    End,
     /// A source's readiness.
     Source(Interest),
     /// Nothing but the deadline.
@@ -184,7 +186,9 @@ impl Life {
     fn ends(&self, on: Awaited, shield: Shield, event: Event) -> Option<Outcome> {
         match event {
             Event::Unpark => (on == Awaited::Token).then_some(Outcome::Woken),
-            Event::Wake(ticket) => (on == Awaited::Wait && ticket == self.ticket).then_some(Outcome::Woken),
+            Event::Wake(ticket) => {
+                (matches!(on, Awaited::Wait | Awaited::End) && ticket == self.ticket).then_some(Outcome::Woken)
+            }
             Event::SourceReady => matches!(on, Awaited::Source(_)).then_some(Outcome::Woken),
             Event::Timeout => Some(Outcome::TimedOut),
             Event::Cancel => (shield == Shield::Open).then_some(Outcome::Cancelled),
@@ -277,6 +281,9 @@ mod tests {
             (Awaited::Wait, Wake(NOW), true),
             (Awaited::Wait, Wake(OLD), false),
             (Awaited::Wait, SourceReady, false),
+            (Awaited::End, Unpark, false),
+            (Awaited::End, Wake(NOW), true),
+            (Awaited::End, Wake(OLD), false),
             (source, Unpark, false),
             (source, Wake(NOW), false),
             (source, SourceReady, true),
@@ -295,7 +302,7 @@ mod tests {
 
     #[test]
     fn every_park_ends_at_its_deadline_and_unless_shielded_by_a_cancel() {
-        for on in [Awaited::Token, Awaited::Wait, Awaited::Source(Interest::Write), Awaited::Deadline] {
+        for on in [Awaited::Token, Awaited::Wait, Awaited::End, Awaited::Source(Interest::Write), Awaited::Deadline] {
             for shield in [Shield::Open, Shield::Unsure, Shield::Closed] {
                 assert_eq!(after(parked(on, shield), Timeout).state, State::Ready(TimedOut));
                 let cancelled = after(parked(on, shield), Cancel);

@@ -118,15 +118,13 @@ impl Wait {
         }
     }
 
-    /// As [`Wait::park`] without a deadline, but first asks `may_block` if that would block a plain thread.
+    /// As [`Wait::park`] without a deadline, for the end of a coroutine: a coroutine returns as well when any worker was given up.
+    /// In place of a plain thread, which nobody wakes for that, `block` decides what to do.
     #[inline(always)]
-    pub(crate) fn park_asking(&self, point: Point, may_block: impl FnOnce()) -> Parked {
+    pub(crate) fn park_joining(&self, block: impl FnOnce()) {
         match &self.party {
-            Party::Coroutine { .. } => park::park_waiting(None, point),
-            Party::Thread { thread, ticket } => {
-                may_block();
-                thread.park_waiting(*ticket, None)
-            }
+            Party::Coroutine { .. } => park::park_joining(),
+            Party::Thread { .. } => block(),
         }
     }
 

@@ -50,6 +50,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use stop::Owed;
 
 /// I/O operations that succeed at once before the coroutine yields.
 const IO_BUDGET: u32 = 64;
@@ -164,6 +165,8 @@ pub(crate) struct Worker {
     certainties: Cell<u32>,
     /// When what is left is leaked, once the end has begun.
     stop_at: Cell<Option<u64>>,
+    /// Turns to be given before that.
+    owed: Cell<Owed>,
     /// Whose waits are ended here: its own, until it takes leave.
     home_of: Cell<Option<WorkerId>>,
 }
@@ -208,6 +211,7 @@ impl Worker {
             born_panicking: std::thread::panicking(),
             blind_turns: Cell::new(0),
             stop_at: Cell::new(None),
+            owed: Cell::default(),
             home_of: Cell::new(Some(remote.id)),
             remote,
             fleet,
@@ -262,6 +266,7 @@ impl Worker {
                 let next = self.poller.borrow_mut().take_turn(&mut *self.slots.borrow_mut(), id, interest);
                 self.source_ready(next);
             }
+            Message::GivenUp => self.wake_joiners(),
         }
     }
 
@@ -423,8 +428,8 @@ impl Worker {
     pub(crate) fn spawn(&self, record: RecordRef) {
         self.remote.counters.spawns.add(1);
         if self.fleet.is_stopping() {
-            // The others may have ended already.
-            return self.spawns.push(record);
+            // The others may have ended already, and steal no more.
+            return self.queue_local(record);
         }
         if self.fleet.workers.len() == 1 {
             // Nobody else looks into the shared queue.

@@ -131,7 +131,7 @@ impl MutexWord {
     /// Under the bucket's lock: says that somebody waits, and is no longer on its way; `false` if it is free by now.
     fn announce(&self, own: u32) -> bool {
         // ORDERING: Relaxed; the holder that finds `PARKED` set then locks the bucket, which is locked here.
-        let set = |word: u32| (word & HELD != 0).then_some((word | PARKED) & !own);
+        let set = |word: u32| (word & HELD != 0).then_some((word | PARKED) & !own & !lot::stale(WOKEN));
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, set).is_ok()
     }
 

@@ -7,6 +7,7 @@
 use super::children::{Children, Verdict};
 use super::{Builder, JoinHandle, Thread};
 use crate::cancel::{self, Point};
+use crate::joining::Ending;
 use crate::{current, park};
 use std::io;
 use std::marker::PhantomData;
@@ -56,7 +57,10 @@ pub struct ScopedJoinHandle<'scope, T> {
 ///
 /// A coroutine that was cancelled for itself, by [`ScopedJoinHandle::cancel`], has not panicked: the scope returns.
 ///
-/// One that does not end within the grace of a shutdown is leaked, and with it the scope it borrows from, which never ends.
+/// One that does not end within the grace of a shutdown is leaked, and with it the scope it borrows from, which never ends. The
+/// frames it borrows from stay for ever, so those that run on, behind a worker that is left running, find them; not so a value
+/// of std's `thread_local!`, which ends with the worker's thread although a leaked coroutine is inside of its `with`: none is to be
+/// lent to another coroutine across a shutdown. [`dormouse::thread_local!`](crate::thread_local) keeps what was leaked.
 ///
 /// # Blocking
 ///
@@ -259,8 +263,12 @@ impl<'scope, T> ScopedJoinHandle<'scope, T> {
     /// # Blocking
     ///
     /// Parks the calling coroutine; a cancellation point. Blocks a plain thread.
-    pub fn join(self) -> super::Result<T> {
-        let result = self.handle.join();
+    pub fn join(mut self) -> super::Result<T> {
+        if self.handle.await_end() == Ending::Lost {
+            // It has not failed yet. If it ever does, the scope sees to that, which waits for it.
+            return Err(cancel::payload());
+        }
+        let result = self.handle.take();
         if let Err(payload) = &result {
             self.children.forgive(&**payload);
         }

@@ -57,7 +57,10 @@ impl Worker {
         let reserve = if comes_back { None } else { self.reserve.borrow_mut().take() };
         match reserve {
             Some(stack) => self.start_on(stack, record, Start::Refuse(error)),
-            None => self.starved.borrow_mut().push_back(record),
+            None => {
+                record.claim(self.remote.id);
+                self.starved.borrow_mut().push_back(record);
+            }
         }
     }
 
