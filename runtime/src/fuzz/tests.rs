@@ -29,4 +29,9 @@ proptest! {
     fn every_letter_arrives_and_every_sleeper_is_told_once(bytes in bytes(800)) {
         super::inbox(&bytes);
     }
+
+    #[test]
+    fn channels_answer_what_a_sequence_could(bytes in bytes(900)) {
+        super::channels(&bytes);
+    }
 }
