@@ -33,6 +33,6 @@ for name in "${targets[@]}"; do
     echo "fuzz: $name, $seconds s"
     # A program is over in milliseconds; one that hangs is a finding.
     rustup run nightly cargo fuzz run --target "$target" "$name" -- \
-        -max_total_time="$seconds" -max_len=1200 -timeout=20 -rss_limit_mb=4096 -print_final_stats=1
+        -max_total_time="$seconds" -max_len=1200 -timeout=120 -rss_limit_mb=4096 -print_final_stats=1
 done
 echo "fuzz: passed in $SECONDS s"

@@ -50,5 +50,5 @@ pub fn inbox(bytes: &[u8]) {
 
 /// Coroutines that send, receive and select, are cancelled, and drop their ends.
 pub fn channels(bytes: &[u8]) {
-    channels::run(Input::new(bytes));
+    channels::run(bytes);
 }

@@ -41,7 +41,7 @@ pub(super) enum Receiver {
 
 /// A channel of the kind that a byte says, and its capacity.
 pub(super) fn open(kind: u8) -> (Sender, Receiver, usize) {
-    let bound = usize::from(kind >> 3) % 4;
+    let bound = [0, 1, 1, 2][usize::from(kind >> 3) % 4];
     match kind % 8 {
         0 => {
             let (sender, receiver) = mpsc::channel();

@@ -92,6 +92,13 @@ impl Ledger {
         book.0.iter().filter(|fate| fate.channel == channel && fate.copies > 0 && fate.received == 0).count()
     }
 
+    /// As many of these whose send is over: they are in the channel for certain.
+    pub(super) fn inside(&self, channel: usize) -> usize {
+        let book = self.book.lock();
+        let alive = book.0.iter().filter(|fate| fate.channel == channel && fate.copies > 0 && fate.received == 0);
+        alive.filter(|fate| fate.over.is_some()).count()
+    }
+
     /// A message of a channel that was sent, and dropped without being received.
     pub(super) fn lost(&self, channel: usize) -> Option<usize> {
         let book = self.book.lock();

@@ -30,7 +30,8 @@ mod world;
 
 use super::STEPS;
 use super::input::Input;
-use crate::{Builder, Cancelled, thread};
+use crate::sync::LazyLock;
+use crate::{Builder, Cancelled, Runtime, thread};
 use party::{Order, Patience};
 use std::rc::Rc;
 use std::time::Duration;
@@ -44,9 +45,15 @@ const CHANNELS: usize = 6;
 const BROADCASTS: usize = 2;
 const LISTENERS: usize = 4;
 
-pub(super) fn run(mut input: Input<'_>) {
-    let drive = move || Driver::new(&mut input).drive();
-    Builder::new().workers(1).run(drive).expect("a runtime can be had");
+/// One runtime for all programs: to start one takes longer than most programs do.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Builder::new().workers(1).build().expect("a runtime can be had"));
+
+pub(super) fn run(bytes: &[u8]) {
+    let bytes = bytes.to_vec();
+    let program = RUNTIME.spawn(move || Driver::new(&mut Input::new(&bytes)).drive());
+    if let Err(fault) = program.join() {
+        std::panic::resume_unwind(fault);
+    }
 }
 
 /// The coroutine that says who does what.
@@ -58,9 +65,7 @@ struct Driver<'a, 'b> {
 impl<'a, 'b> Driver<'a, 'b> {
     fn new(input: &'a mut Input<'b>) -> Driver<'a, 'b> {
         let world = Rc::new(World::new(PARTIES));
-        for _ in 0..1 + input.below(3) {
-            world.open(input.byte());
-        }
+        (0..1 + input.below(3)).for_each(|_| world.open(input.byte()));
         (0..BROADCASTS).for_each(|_| world.open_broadcast(1 + input.below(4)));
         Driver { input, world }
     }
@@ -86,7 +91,7 @@ impl<'a, 'b> Driver<'a, 'b> {
             25 => self.drop_end(),
             26 => self.world.unpark(self.input.below(PARTIES)),
             27 => thread::sleep(Duration::from_micros(self.input.below(64) as u64)),
-            28 if self.world.channel_count() < CHANNELS => self.world.open(self.input.byte()),
+            28 if self.input.flag() && self.world.channel_count() < CHANNELS => self.world.open(self.input.byte()),
             29 => self.world.announce(self.input.below(BROADCASTS)),
             30 => self.world.subscribe(self.input.below(BROADCASTS), self.input.below(LISTENERS)),
             _ => self.world.unsubscribe(self.input.below(BROADCASTS), self.input.below(LISTENERS)),
