@@ -41,8 +41,11 @@ impl Dice {
 /// How the tasks of one kind ended.
 #[derive(Clone, Copy, Debug, Default)]
 struct Ends {
+    /// By themselves.
     done: u64,
+    /// By a cancel.
     cancelled: u64,
+    /// By a panic that was meant.
     panicked: u64,
     /// Left alone.
     detached: u64,
@@ -52,9 +55,12 @@ struct Ends {
 #[derive(Debug, Default)]
 pub(crate) struct Tally([Ends; KINDS.len()]);
 
+/// One under way.
 struct Task {
+    /// Which of `KINDS`.
     kind: usize,
     handle: JoinHandle<()>,
+    /// Whether it was told to end.
     cancelled: bool,
 }
 

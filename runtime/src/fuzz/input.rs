@@ -4,6 +4,7 @@
 
 /// What is left of the bytes.
 pub(super) struct Input<'a> {
+    /// Those not read yet.
     bytes: std::slice::Iter<'a, u8>,
 }
 

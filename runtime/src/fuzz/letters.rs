@@ -24,6 +24,7 @@ enum Sleep {
 
 /// One coroutine's word, and what the model knows of it.
 struct Word {
+    /// What is tested.
     mail: Mail,
     /// Whether posters know where to push.
     homed: bool,
@@ -67,16 +68,21 @@ impl Word {
     }
 }
 
+/// The owner's inbox and its coroutines, beside what they should hold.
 struct World {
+    /// What is tested.
     inbox: Inbox<(usize, u64)>,
+    /// Every coroutine's word.
     words: Vec<Word>,
     /// What is in the inbox: whose record, and the number of the push.
     pushed: Vec<(usize, u64)>,
     /// The number of the next push.
     next: u64,
+    /// Whether the owner sleeps.
     sleep: Sleep,
     /// Whether something waits elsewhere (what was injected).
     elsewhere: bool,
+    /// Whether the owner has ended.
     closed: bool,
 }
 
@@ -106,7 +112,7 @@ impl World {
     fn step(&mut self, kind: u8, input: &mut Input<'_>) {
         let at = input.below(COROUTINES);
         match kind % 16 {
-            0..=3 => self.words[at].post(kind % 2 == 0),
+            0..=3 => self.words[at].post(kind & 1 == 0),
             4..=6 => self.pay(at),
             7 => self.inject(),
             8 | 9 => self.prepare_sleep(),

@@ -42,11 +42,17 @@ enum Doing {
 
 /// A coroutine, and what the model knows of it.
 struct Live {
+    /// Its slot.
     index: u32,
+    /// Its name.
     record: RecordRef,
+    /// Where it stands.
     doing: Doing,
+    /// Whether it was unparked since it ran last.
     token: bool,
+    /// Whether it was cancelled.
     cancelled: bool,
+    /// Its last internal wait.
     ticket: Ticket,
 }
 
@@ -63,19 +69,29 @@ impl Body for Nothing {
     }
 }
 
+/// What a worker has, beside what it should hold.
 struct World {
+    /// The worker's public half: its epoll instance, and its name.
     remote: Arc<Remote>,
+    /// What is tested.
     poller: Poller,
+    /// As above.
     slots: Slots,
+    /// Where coroutines run, to end.
     stacks: Pool,
+    /// What can be waited for.
     objects: Vec<Object>,
+    /// Who has started and not ended.
     lives: Vec<Live>,
-    /// Names of what is gone.
+    /// Who has ended.
     graves: Vec<RecordRef>,
+    /// Names of sources that are gone.
     gone: Vec<SourceId>,
     /// Every wait there was: in which slot, and its ticket.
     waits: Vec<(u32, Ticket)>,
+    /// The last of these.
     last_ticket: Ticket,
+    /// The identity given last.
     last_id: u64,
 }
 

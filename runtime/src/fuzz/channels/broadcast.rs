@@ -14,13 +14,17 @@ pub(super) enum Heard {
     Nothing,
 }
 
+/// A channel, and the list.
 pub(super) struct Broadcast {
+    /// The only sender, until it is dropped.
     sender: Option<Sender<Letter>>,
+    /// How many messages it keeps for those who are slow.
     capacity: usize,
     /// Its name in the ledger.
     name: usize,
     /// All messages that were sent.
     list: Vec<usize>,
+    /// Places for listeners.
     listeners: Vec<Listener>,
 }
 

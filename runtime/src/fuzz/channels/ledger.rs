@@ -10,6 +10,7 @@ use std::sync::Arc;
 pub(super) struct Letter {
     /// Its name.
     pub(super) number: usize,
+    /// Whom it tells of its end.
     ledger: Arc<Ledger>,
 }
 

@@ -34,6 +34,7 @@ use crate::sync::LazyLock;
 use crate::{Builder, Cancelled, Runtime, thread};
 use party::{Order, Patience};
 use std::rc::Rc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 use world::{Arm, World};
 
@@ -45,12 +46,19 @@ const CHANNELS: usize = 6;
 const BROADCASTS: usize = 2;
 const LISTENERS: usize = 4;
 
+/// When a program counts as hung: others may keep the processor for a while.
+const LIMIT: Duration = Duration::from_secs(100);
+
 /// One runtime for all programs: to start one takes longer than most programs do.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Builder::new().workers(1).build().expect("a runtime can be had"));
 
 pub(super) fn run(bytes: &[u8]) {
-    let bytes = bytes.to_vec();
-    let program = RUNTIME.spawn(move || Driver::new(&mut Input::new(&bytes)).drive());
+    let (bytes, (done, ended)) = (bytes.to_vec(), channel::<()>());
+    let program = RUNTIME.spawn(move || {
+        let _done = done;
+        Driver::new(&mut Input::new(&bytes)).drive();
+    });
+    assert!(ended.recv_timeout(LIMIT) != Err(RecvTimeoutError::Timeout), "hung: not done within {LIMIT:?}");
     if let Err(fault) = program.join() {
         std::panic::resume_unwind(fault);
     }
@@ -58,7 +66,9 @@ pub(super) fn run(bytes: &[u8]) {
 
 /// The coroutine that says who does what.
 struct Driver<'a, 'b> {
+    /// What is to be done.
     input: &'a mut Input<'b>,
+    /// What it is done to.
     world: Rc<World>,
 }
 

@@ -23,9 +23,11 @@ pub(super) enum Patience {
 /// What is to be done.
 #[derive(Debug)]
 pub(super) struct Order {
+    /// Of what one is to be done.
     pub(super) arms: Vec<Arm>,
     /// Whether by a select; else the one arm is an operation of its own.
     pub(super) selects: bool,
+    /// How long it may take.
     pub(super) patience: Patience,
 }
 
@@ -157,7 +159,9 @@ fn wait(world: &World, held: &[Held], patience: Patience) -> Option<Done> {
 
 /// Somebody is at work; over when this is dropped, whatever way.
 struct Busy<'a> {
+    /// Where that is known.
     world: &'a World,
+    /// Who.
     me: usize,
     /// The message that it sends, which a cancel may leave in anybody's hands.
     sends: Cell<Option<usize>>,

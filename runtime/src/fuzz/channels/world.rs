@@ -28,6 +28,7 @@ pub(super) struct Channel {
     pub(super) sender: Option<Sender>,
     /// As above.
     pub(super) receiver: Option<Receiver>,
+    /// How many messages it can hold.
     pub(super) capacity: usize,
     /// When the send of that message began which did so last of all that were received.
     latest: Cell<u64>,
@@ -38,23 +39,34 @@ pub(super) struct Channel {
 /// What somebody is at.
 #[derive(Debug)]
 pub(super) struct Work {
+    /// At which channels, and what.
     pub(super) arms: Vec<Arm>,
+    /// Whether by a select, which brings no message before it is chosen.
     pub(super) selects: bool,
 }
 
 /// A place for a party.
 #[derive(Default)]
 pub(super) struct Party {
+    /// Who is there; `None` if the place is free.
     handle: Option<LocalJoinHandle<()>>,
+    /// Whether it is to end.
     cancelled: bool,
+    /// What it has been told and has not begun.
     order: Option<Order>,
+    /// What it is at, and perhaps waits in.
     pub(super) work: Option<Work>,
 }
 
+/// See the heading.
 pub(super) struct World {
+    /// Every message.
     pub(super) ledger: Arc<Ledger>,
+    /// Channels, in the order in which they were opened.
     pub(super) channels: RefCell<Vec<Channel>>,
+    /// Those whose messages go to all.
     pub(super) broadcasts: RefCell<Vec<Broadcast>>,
+    /// Places for parties.
     pub(super) parties: RefCell<Vec<Party>>,
 }
 

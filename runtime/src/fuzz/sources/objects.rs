@@ -42,16 +42,21 @@ impl Direction {
     }
 }
 
+/// See the heading.
 pub(super) struct Object {
     /// Its name in the poller.
     pub(super) id: SourceId,
     /// Whether it is one to accept from.
     pub(super) accepts: bool,
+    /// Its registration.
     shared: OnceArc<Registrations>,
+    /// The descriptor that is watched.
     ours: UnixStream,
     /// Kept open, so that epoll has nothing to tell.
     _theirs: UnixStream,
+    /// Reading, or accepting.
     read: Direction,
+    /// Writing.
     write: Direction,
 }
 
