@@ -5,13 +5,13 @@ use dormouse::metrics::Metrics;
 use dormouse::{metrics, thread};
 use std::fmt::Write as _;
 use std::io;
-use std::time::{Duration, Instant};
-
-/// How long rest may take to come: the threads of the pool are idle for ten seconds before they end.
-const PATIENCE: Duration = Duration::from_secs(40);
+use std::time::Duration;
 
 /// How long nothing may happen for it to be rest.
 const STILL: Duration = Duration::from_millis(400);
+
+/// How often that is tried: the threads of the pool are idle for ten seconds before they end.
+const TRIES: u32 = 100;
 
 /// What there is, and how much more of it than at the start is no leak.
 #[derive(Debug)]
@@ -32,11 +32,8 @@ impl Levels {
     ///
     /// If somebody still runs, or waits for a timer or anything else, after a long time.
     pub(crate) fn at_rest() -> Result<Levels, String> {
-        let start = Instant::now();
-        while !is_at_rest() {
-            if start.elapsed() > PATIENCE {
-                return Err(format!("not at rest after {PATIENCE:?}: {:?}", metrics()));
-            }
+        if !(0..TRIES).any(|_| is_at_rest()) {
+            return Err(format!("not at rest after {:?}: {:?}", TRIES * STILL, metrics()));
         }
         Levels::measure(&metrics()).map_err(|error| format!("/proc: {error}"))
     }
