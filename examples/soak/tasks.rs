@@ -84,13 +84,21 @@ impl Shared {
 
     /// At the end of a phase: whether what was shared is as the tasks left it.
     pub(crate) fn check(&self) -> Result<(), String> {
-        std::fs::remove_dir_all(&self.folder).map_err(|error| format!("{}: {error}", self.folder.display()))?;
         let count = *self.count.lock().unwrap_or_else(PoisonError::into_inner);
         let changes = self.changes.load(SeqCst);
         if count != changes {
             return Err(format!("changed {changes} times under a lock, and it is {count}"));
         }
         Ok(())
+    }
+}
+
+/// Cancelled tasks leave files behind.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.folder) {
+            eprintln!("soak: {}: {error}", self.folder.display());
+        }
     }
 }
 
