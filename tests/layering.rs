@@ -74,6 +74,8 @@ const RUNTIME: &[&str] = &[
     "io",
     "handle",
     "builder",
+    // Compiled for tests and fuzzers only.
+    "fuzz",
     "lib",
 ];
 
@@ -127,7 +129,8 @@ impl Source {
 }
 
 fn is_test_file(path: &str) -> bool {
-    ["/tests.rs", "/model_tests.rs", "/models.rs"].iter().any(|name| path.ends_with(name))
+    let names = ["/tests.rs", "/model.rs", "/model_tests.rs", "/models.rs"];
+    names.iter().any(|name| path.ends_with(name)) || path.starts_with("runtime/src/fuzz/")
 }
 
 fn root() -> PathBuf {

@@ -57,6 +57,10 @@ mod current;
 mod fleet;
 mod fork;
 pub mod fs;
+/// What fuzzers run. No part of the public surface.
+#[cfg(all(any(test, dormouse_fuzz), not(dormouse_loom)))]
+#[doc(hidden)]
+pub mod fuzz;
 mod handle;
 mod idle;
 mod inbox;

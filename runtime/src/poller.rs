@@ -156,7 +156,14 @@ impl Poller {
         ((u64::from(self.looks) * count as u64) >> 32) as usize
     }
 
-    fn latch<L: Links>(&mut self, token: u64, bits: u32, links: &mut L, woken: &mut impl FnMut(&mut L, u32)) {
+    /// What one event says, of whatever source and however late.
+    pub(crate) fn latch<L: Links>(
+        &mut self,
+        token: u64,
+        bits: u32,
+        links: &mut L,
+        woken: &mut impl FnMut(&mut L, u32),
+    ) {
         let Some(watched) = self.watched(SourceId::from_bits(token as u32)) else {
             return;
         };

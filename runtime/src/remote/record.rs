@@ -140,7 +140,7 @@ pub(crate) struct Origin {
 
 impl RecordRef {
     /// A new record, in memory that `kept` has if it fits.
-    #[cfg(test)]
+    #[cfg(any(test, dormouse_fuzz))]
     pub(crate) fn new<B: Body + 'static>(
         origin: Origin,
         body: B,
