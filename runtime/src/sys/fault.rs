@@ -115,6 +115,19 @@ pub(crate) fn report(bytes: &[u8]) {
     let _ = unsafe { libc::write(libc::STDERR_FILENO, bytes.as_ptr().cast(), bytes.len()) };
 }
 
+/// Ends the process, since what has failed with this errno fails only when somebody closes our descriptors or unmaps our memory:
+/// whoever went on would wait for ever, or spin. Async-signal-safe.
+#[cold]
+pub(crate) fn misused(what: &str, errno: libc::c_int) -> ! {
+    let digits = [100, 10, 1].map(|place| b'0' + (errno / place % 10) as u8);
+    for piece in [&b"\ndormouse: "[..], what.as_bytes(), b" fails only when misused, aborting: errno ", &digits, b"\n"]
+    {
+        report(piece);
+    }
+    // SAFETY: async-signal-safe, does not return.
+    unsafe { libc::abort() }
+}
+
 /// This thread's alternate signal stack; what was there before is put back when dropped.
 #[derive(Debug)]
 pub(crate) struct AlternateStack {
