@@ -141,6 +141,14 @@ pub(crate) fn explain_fault(address: usize) -> bool {
     with_worker(|worker| worker.is_some_and(|worker| unsafe { worker.explain_fault(address) }))
 }
 
+/// What the handler of an abort calls: reports the running coroutine, if an unwind of its thread led there.
+pub(crate) fn explain_abort() {
+    if std::thread::panicking() {
+        // SAFETY: this thread's own worker, in its signal handler.
+        with_worker(|worker| worker.into_iter().for_each(|worker| unsafe { worker.explain_abort() }));
+    }
+}
+
 /// Sends a record to its home, for whoever its mail word told to push.
 pub(crate) fn push_mail(record: &RecordRef) {
     let Some(home) = record.home() else {
