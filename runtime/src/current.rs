@@ -37,6 +37,11 @@ own_of_each_thread! {
     static OS_THREAD: Arc<OsThread> = Arc::new(OsThread::new());
 }
 
+thread_local! {
+    /// In the place of `OS_THREAD`, once that is gone. Needs no destructor, so this one stays.
+    static LATE_OS_THREAD: Cell<Option<&'static Arc<OsThread>>> = const { Cell::new(None) };
+}
+
 #[inline(never)]
 fn pointer() -> *const Worker {
     WORKER.get()
@@ -135,6 +140,14 @@ pub(crate) fn explain_fault(address: usize) -> bool {
     with_worker(|worker| worker.is_some_and(|worker| unsafe { worker.explain_fault(address) }))
 }
 
+/// What the handler of an abort calls: reports the running coroutine, if an unwind of its thread led there.
+pub(crate) fn explain_abort() {
+    if std::thread::panicking() {
+        // SAFETY: this thread's own worker, in its signal handler.
+        with_worker(|worker| worker.into_iter().for_each(|worker| unsafe { worker.explain_abort() }));
+    }
+}
+
 /// Sends a record to its home, for whoever its mail word told to push.
 pub(crate) fn push_mail(record: &RecordRef) {
     let Some(home) = record.home() else {
@@ -202,7 +215,16 @@ pub(crate) fn serves() -> bool {
     SERVES.get()
 }
 
-/// This OS thread as a waiting party. After its thread-locals are gone, a fresh one each time.
+/// This OS thread as a waiting party.
 pub(crate) fn os_thread() -> Arc<OsThread> {
-    OS_THREAD.try_with(Arc::clone).unwrap_or_else(|_| Arc::new(OsThread::new()))
+    OS_THREAD.try_with(Arc::clone).unwrap_or_else(|_| late_os_thread())
+}
+
+/// After its thread-locals are gone: one for all that destructors of others do yet, since a token and who takes it must be the
+/// same party's. Made by a thread only if it comes to that, and kept for good: nobody tells which destructor is the last.
+#[cold]
+fn late_os_thread() -> Arc<OsThread> {
+    let late = LATE_OS_THREAD.get().unwrap_or_else(|| Box::leak(Box::new(Arc::new(OsThread::new()))));
+    LATE_OS_THREAD.set(Some(late));
+    Arc::clone(late)
 }

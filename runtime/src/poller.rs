@@ -313,12 +313,15 @@ impl Poller {
         if watched.kind == Kind::Stream || watched.events == 0 || !watched.readiness.is_unwatched() {
             return;
         }
-        watched.events = 0;
         let list = watched.shared.lock();
+        if list.find(self.remote.id).is_some() && !self.remote.epoll.delete(watched.fd) {
+            // Its next event comes here again.
+            return;
+        }
+        watched.events = 0;
         if list.find(self.remote.id).is_none() {
             return;
         }
-        self.remote.epoll.delete(watched.fd);
         let others: Vec<_> = list.iter().filter(|other| other.worker != self.remote.id).collect();
         let left_over = !others.is_empty() && poll::is_readable(watched.fd);
         drop(list);
@@ -347,7 +350,7 @@ impl Poller {
         if list.find(remote.id) != Some(id) {
             return;
         }
-        remote.epoll.delete(watched.fd);
+        let _ = remote.epoll.delete(watched.fd);
         list.remove(remote.id);
         drop(list);
         self.sources.remove(id.index());

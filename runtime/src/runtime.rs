@@ -88,7 +88,7 @@ impl Foundation {
         membarrier::register();
         let workers: io::Result<Box<[_]>> = (0..count).map(|_| Remote::open()).collect();
         let fleet = Arc::new(Fleet::new(workers?, settings.shutdown_timeout));
-        fault::install(current::explain_fault);
+        fault::install(current::explain_fault, current::explain_abort);
         let pins = settings.affinity.then(Pins::of_this_thread).transpose()?;
         let worker = WorkerSettings {
             stacks: settings.stacks,

@@ -207,7 +207,7 @@ fn end(here: Option<&Worker>, registration: Registration, fd: Option<BorrowedFd<
         return;
     };
     if let Some(fd) = fd {
-        remote.epoll.delete(fd.as_raw_fd());
+        let _ = remote.epoll.delete(fd.as_raw_fd());
     }
     match here {
         Some(worker) => worker.with_poller(|poller| poller.closed(registration.id)),
