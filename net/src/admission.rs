@@ -268,13 +268,19 @@ impl fmt::Debug for Admission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let settings = &self.shared.settings;
         let mut output = f.debug_struct("Admission");
-        let counts =
+        let limits =
             [("max_connections", settings.connections), ("max_ready", settings.ready), ("max_live", settings.live)];
-        for (name, limit) in counts {
-            limit.into_iter().for_each(|limit| drop(output.field(name, &limit)));
+        for (name, limit) in limits {
+            if let Some(limit) = limit {
+                output.field(name, &limit);
+            }
         }
-        settings.resident.into_iter().for_each(|bytes| drop(output.field("max_resident", &bytes)));
-        settings.queue_delay.into_iter().for_each(|delay| drop(output.field("max_queue_delay", &delay)));
+        if let Some(bytes) = &settings.resident {
+            output.field("max_resident", bytes);
+        }
+        if let Some(delay) = &settings.queue_delay {
+            output.field("max_queue_delay", delay);
+        }
         output.field("on_overload", &settings.on_overload).field("metrics", &self.metrics()).finish_non_exhaustive()
     }
 }

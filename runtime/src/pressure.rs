@@ -32,14 +32,16 @@ pub struct Pressure {
 /// # Examples
 ///
 /// ```
-/// use dormouse_runtime::{pressure, run, thread};
+/// use dormouse_runtime::{Builder, pressure, thread};
 ///
-/// run(|| {
+/// Builder::new().workers(1).run(|| {
 ///     let waiting = thread::spawn(thread::park);
 ///     assert_eq!((pressure().runnable, pressure().live), (1, 2));
 ///     thread::yield_now();
+///     assert_eq!((pressure().runnable, pressure().live), (0, 2));
 ///     waiting.thread().unpark();
-/// });
+/// })?;
+/// # Ok::<(), std::io::Error>(())
 /// ```
 #[must_use]
 pub fn pressure() -> Pressure {

@@ -83,15 +83,6 @@ impl Level {
         let value = f32::from_bits((bits >> 32) as u32 & (u32::MAX >> 1));
         Level { value, at: bits as u32, is_over: bits >> 63 == 1 }
     }
-
-    /// Smoothed.
-    pub(super) fn value(self) -> f64 {
-        f64::from(self.value)
-    }
-
-    pub(super) fn is_over(self) -> bool {
-        self.is_over
-    }
 }
 
 #[cfg(test)]
@@ -107,27 +98,27 @@ mod tests {
         let rule = Rule::new(100.0, 0.0);
         let level = |before, sample| rule.after(before, sample, 1);
         let calm = level(Level::default(), 100.0);
-        assert!(!calm.is_over() && !rule.refuses(calm, 100.0));
+        assert!(!calm.is_over && !rule.refuses(calm, 100.0));
         let over = level(calm, 101.0);
-        assert!(over.is_over() && rule.refuses(over, 101.0));
+        assert!(over.is_over && rule.refuses(over, 101.0));
         let still = level(over, 76.0);
-        assert!(still.is_over() && rule.refuses(still, 76.0));
-        assert!(!level(still, 75.0).is_over());
+        assert!(still.is_over && rule.refuses(still, 76.0));
+        assert!(!level(still, 75.0).is_over);
     }
 
     #[test]
     fn after_the_smoothing_time_two_thirds_are_there() {
         let rule = Rule::new(100.0, f64::from(SECOND));
         let level = rule.after(Level { at: 5, ..Level::default() }, 90.0, 5 + SECOND);
-        assert!((56.0..58.0).contains(&level.value()), "{level:?}");
-        assert!((89.9..=90.0).contains(&rule.after(level, 90.0, 5 + 9 * SECOND).value()));
+        assert!((56.0..58.0).contains(&level.value), "{level:?}");
+        assert!((89.9..=90.0).contains(&rule.after(level, 90.0, 5 + 9 * SECOND).value));
     }
 
     #[test]
     fn a_moment_is_smoothed_away_unless_it_is_twice_the_limit() {
         let rule = Rule::new(100.0, f64::from(SECOND));
         let level = rule.after(Level::default(), 199.0, 100);
-        assert!(!level.is_over() && !rule.refuses(level, 199.0));
+        assert!(!level.is_over && !rule.refuses(level, 199.0));
         assert!(rule.refuses(level, 201.0));
     }
 
@@ -136,7 +127,7 @@ mod tests {
         let rule = Rule::new(100.0, f64::from(SECOND));
         let high = rule.after(Level::default(), 1000.0, 9 * SECOND);
         let now = rule.after(high, 75.0, 9 * SECOND + 1);
-        assert!(now.is_over() && !rule.refuses(now, 75.0) && rule.refuses(now, 76.0));
+        assert!(now.is_over && !rule.refuses(now, 75.0) && rule.refuses(now, 76.0));
     }
 
     #[test]
@@ -145,7 +136,7 @@ mod tests {
         let level = rule.after(Level::default(), 50.0, SECOND);
         assert_eq!(rule.after(level, 80.0, SECOND - 10), level);
         // Long after, modulo 2^32, it is a later one.
-        assert!(rule.after(level, 80.0, SECOND.wrapping_sub(2 * DISAGREEMENT)).value() > 79.0);
+        assert!(rule.after(level, 80.0, SECOND.wrapping_sub(2 * DISAGREEMENT)).value > 79.0);
     }
 
     proptest! {
@@ -175,7 +166,7 @@ mod tests {
                 f64::from(*sample) * (left(times[n + 1]) - left(times[n]))
             });
             let expected = parts.sum::<f64>();
-            prop_assert!((level.value() - expected).abs() <= 0.01 + expected * 1e-3, "{level:?} {expected}");
+            prop_assert!((f64::from(level.value) - expected).abs() <= 0.01 + expected * 1e-3, "{level:?} {expected}");
         }
 
         /// The average stays between the least and the most that was sampled, and so does the answer: below the low mark nobody is
@@ -189,16 +180,16 @@ mod tests {
                 at += gap;
                 let before = level;
                 level = rule.after(level, f64::from(sample), at);
-                prop_assert!(level.value() <= f64::from(most) + 0.1);
+                prop_assert!(level.value <= most as f32 + 0.1);
                 prop_assert!(!rule.refuses(level, f64::from(sample)) || sample > 75);
                 prop_assert!(sample <= 200 || rule.refuses(level, f64::from(sample)));
-                let began = level.is_over() && !before.is_over();
-                let ended = before.is_over() && !level.is_over();
-                prop_assert!(!began || level.value() > 100.0);
-                prop_assert!(!ended || level.value() <= 75.0);
+                let began = level.is_over && !before.is_over;
+                let ended = before.is_over && !level.is_over;
+                prop_assert!(!began || level.value > 100.0);
+                prop_assert!(!ended || level.value <= 75.0);
             }
             let late = rule.after(level, 101.0, at + 100_000);
-            prop_assert!(late.is_over() && rule.refuses(late, 101.0));
+            prop_assert!(late.is_over && rule.refuses(late, 101.0));
         }
     }
 }
