@@ -288,7 +288,7 @@ fn a_cancelled_acceptor_leaves_the_backlog_as_it_was() {
 /// Many who accept, in and out of overload, on two workers: the backlog ends as it began, and nobody is lost.
 #[test]
 fn the_backlog_is_whole_after_any_number_of_overloads() {
-    const ROUNDS: usize = 20;
+    const ROUNDS: usize = 4;
     bounded(60, || {
         Builder::new()
             .workers(2)

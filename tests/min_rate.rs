@@ -11,7 +11,7 @@ use support::{bounded, run};
 
 /// 100 bytes in so many milliseconds.
 fn hundred_in(millis: u64) -> Option<MinRate> {
-    let rate = MinRate::bytes_per_second((100_000 / millis) as u32).over(Duration::from_millis(millis));
+    let rate = MinRate::bytes_per_second(100_000u64.div_ceil(millis) as u32).over(Duration::from_millis(millis));
     assert_eq!(rate.bytes(), 100);
     Some(rate)
 }

@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::Cores;
 use crate::options::{Kind, Options};
@@ -34,6 +35,15 @@ impl Child {
             Some(address) => Ok(Self { process, address }),
             None => Err(io::Error::other(format!("the {} server says `{}`", kind.name(), line.trim()))),
         }
+    }
+}
+
+impl Child {
+    /// How long its thread could have run and did not, since others had its core: see /proc/pid/schedstat in proc(5).
+    pub(crate) fn waited(&self) -> io::Result<Duration> {
+        let text = std::fs::read_to_string(format!("/proc/{}/schedstat", self.process.id()))?;
+        let waited = text.split_ascii_whitespace().nth(1).and_then(|nanos| nanos.parse().ok());
+        waited.map(Duration::from_nanos).ok_or_else(|| io::Error::other("schedstat tells no waiting time"))
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Options {
     pub(crate) unloaded: f64,
 
     /// Ready coroutines above which the server turns clients away
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 2)]
     pub(crate) max_ready: usize,
 
     /// Microseconds over which they are averaged

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::Cores;
 use crate::child::Child;
@@ -21,6 +21,8 @@ pub(crate) struct Row {
     /// Times the capacity.
     pub(crate) load: f64,
     pub(crate) outcome: Outcome,
+    /// The share of the time in which others had the server's core.
+    pub(crate) disturbed: f64,
 }
 
 pub(crate) fn measure(options: &Options, cores: &Cores) -> io::Result<()> {
@@ -39,8 +41,10 @@ pub(crate) fn measure(options: &Options, cores: &Cores) -> io::Result<()> {
     let mut rows = Vec::new();
     for (kind, load) in loads {
         let server = Child::start(kind, rounds, options, cores)?;
+        let start = Instant::now();
         let outcome = load_with(server.address, load * capacity, options)?;
-        rows.push(Row { kind, load, outcome });
+        let disturbed = server.waited()?.as_secs_f64() / start.elapsed().as_secs_f64();
+        rows.push(Row { kind, load, outcome, disturbed });
     }
     print!("{}", report::overload(&rows, capacity));
     match options.check {

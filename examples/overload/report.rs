@@ -12,9 +12,9 @@ use crate::slow::Pair;
 
 pub(crate) fn overload(rows: &[Row], capacity: f64) -> String {
     let mut text = String::from(
-        "server       load  offered/s  answers/s  of capacity   refused/s  gave up/s      p50 ms      p99 ms      max ms\n",
+        "server       load  offered/s  answers/s  of capacity   refused/s  gave up/s      p50 ms      p99 ms      max ms  disturbed\n",
     );
-    for Row { kind, load, outcome } in rows {
+    for Row { kind, load, outcome, disturbed } in rows {
         let per_second = |count: u64| count as f64 / outcome.measured.as_secs_f64();
         let (came, goodput) = (per_second(outcome.came), outcome.goodput());
         let (refused, gave_up) = (per_second(outcome.refused), per_second(outcome.gave_up));
@@ -23,7 +23,8 @@ pub(crate) fn overload(rows: &[Row], capacity: f64) -> String {
         let name = kind.name();
         let _ = writeln!(
             text,
-            "{name:<10} {load:>5.1}x {came:>10.0} {goodput:>10.0} {share:>11.1}% {refused:>11.0} {gave_up:>10.0} {p50:>11.2} {p99:>11.2} {max:>11.2}"
+            "{name:<10} {load:>5.1}x {came:>10.0} {goodput:>10.0} {share:>11.1}% {refused:>11.0} {gave_up:>10.0} {p50:>11.2} {p99:>11.2} {max:>11.2} {:>9.1}%",
+            100.0 * disturbed,
         );
     }
     if let (Some(calm), Some(with), Some(without)) = (rows.first(), rows.last(), rows.get(rows.len() - 2)) {
