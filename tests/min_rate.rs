@@ -66,12 +66,12 @@ fn once_too_slow_it_stays_so_until_it_sends_enough() {
     bounded(10, || {
         run(|| {
             let (mut stream, mut peer) = pair();
-            stream.set_min_read_rate(hundred_in(50));
+            stream.set_min_read_rate(hundred_in(1000));
             let mut buffer = [0; 200];
             assert_eq!(stream.read(&mut buffer).unwrap_err().kind(), ErrorKind::TimedOut);
             let start = Instant::now();
             assert_eq!(stream.read(&mut buffer).unwrap_err().kind(), ErrorKind::TimedOut);
-            assert!(start.elapsed() < Duration::from_millis(40), "no further window");
+            assert!(start.elapsed() < Duration::from_millis(900), "no further window");
             peer.write_all(&[1; 100]).unwrap();
             let mut got = 0;
             while got < 100 {
@@ -82,7 +82,7 @@ fn once_too_slow_it_stays_so_until_it_sends_enough() {
             }
             let start = Instant::now();
             assert_eq!(stream.read(&mut buffer).unwrap_err().kind(), ErrorKind::TimedOut);
-            assert!(start.elapsed() >= Duration::from_millis(49), "a new window");
+            assert!(start.elapsed() >= Duration::from_millis(999), "a new window");
         });
     });
 }
@@ -92,16 +92,16 @@ fn who_is_fast_enough_may_take_any_number_of_windows() {
     bounded(20, || {
         run(|| {
             let (mut stream, mut peer) = pair();
-            stream.set_min_read_rate(hundred_in(500));
+            stream.set_min_read_rate(hundred_in(2000));
             let sender = std::thread::spawn(move || {
-                for _ in 0..30 {
-                    std::thread::sleep(Duration::from_millis(40));
+                for _ in 0..100 {
+                    std::thread::sleep(Duration::from_millis(45));
                     peer.write_all(&[7; 50]).unwrap();
                 }
             });
             let mut all = Vec::new();
             stream.read_to_end(&mut all).unwrap();
-            assert_eq!(all.len(), 30 * 50);
+            assert_eq!(all.len(), 100 * 50);
             sender.join().unwrap();
         });
     });
@@ -113,14 +113,32 @@ fn time_in_which_nobody_waits_does_not_count() {
     bounded(10, || {
         run(|| {
             let (mut stream, mut peer) = pair();
-            stream.set_min_read_rate(hundred_in(100));
-            thread::sleep(Duration::from_millis(250));
+            stream.set_min_read_rate(hundred_in(2000));
+            thread::sleep(Duration::from_millis(2500));
             let sender = std::thread::spawn(move || {
                 std::thread::sleep(Duration::from_millis(20));
                 peer.write_all(&[0; 100]).map(|()| peer)
             });
             stream.read_exact(&mut [0; 100]).unwrap();
             drop(sender.join().unwrap());
+        });
+    });
+}
+
+/// Nor for that in which the worker does something else: what came meanwhile is read, however late.
+#[test]
+fn a_worker_that_is_late_does_not_blame_the_peer() {
+    bounded(10, || {
+        run(|| {
+            let (mut stream, mut peer) = pair();
+            stream.set_min_read_rate(hundred_in(100));
+            let reader = spawn(move || stream.read_exact(&mut [0; 200]));
+            thread::yield_now();
+            peer.write_all(&[0; 30]).unwrap();
+            thread::sleep(Duration::from_millis(5));
+            peer.write_all(&[0; 170]).unwrap();
+            std::thread::sleep(Duration::from_millis(300));
+            reader.join().unwrap().unwrap();
         });
     });
 }
@@ -186,7 +204,7 @@ fn a_peer_that_takes_its_time_but_takes_enough_gets_everything() {
         run(|| {
             let (mut stream, peer) = UnixStream::pair().unwrap();
             let mut peer = std::os::unix::net::UnixStream::from(peer);
-            stream.set_min_write_rate(hundred_in(1000));
+            stream.set_min_write_rate(hundred_in(2000));
             let reader = std::thread::spawn(move || {
                 let (mut buffer, mut got) = (vec![0; 64 << 10], 0);
                 loop {
@@ -194,7 +212,7 @@ fn a_peer_that_takes_its_time_but_takes_enough_gets_everything() {
                         0 => return got,
                         n => got += n,
                     }
-                    std::thread::sleep(Duration::from_millis(20));
+                    std::thread::sleep(Duration::from_millis(100));
                 }
             });
             stream.write_all(&vec![1; 2 << 20]).unwrap();

@@ -5,7 +5,7 @@
 use std::cell::Cell;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use dormouse_runtime::wait::Interest;
 
@@ -44,6 +44,9 @@ impl Socket {
     }
 
     /// As `retry_until`, but no longer than until the peer has been too slow: that is an error of its own.
+    ///
+    /// The time is over when the worker says so, and if that had other things to do the peer may have sent enough long ago: one
+    /// more attempt is made. If it finds something, how long that took to come nobody knows, and it does not count.
     #[cold]
     pub(super) fn retry_while_moving<T>(
         &self,
@@ -52,13 +55,24 @@ impl Socket {
         deadline: Option<Instant>,
         attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
     ) -> io::Result<T> {
-        let (mut turn, too_slow) = (None, Cell::new(false));
+        // What the last wait took, if it was as long as it might be.
+        let (mut turn, overdue, too_slow) = (None, Cell::new(None), Cell::new(false));
         let wait = || {
+            if let Some(waited) = overdue.take() {
+                peer.waited(interest, waited);
+                too_slow.set(true);
+                return Err(io::ErrorKind::TimedOut.into());
+            }
             let until = peer.left(interest).and_then(description::deadline_after);
             let earlier = [until, deadline].into_iter().flatten().min();
-            too_slow.set(until.is_some() && until == earlier);
-            let _waited = Stopwatch { peer, interest, since: Instant::now() };
-            turn = Some(self.source.wait(self.fd(), interest, earlier, turn.take())?);
+            let since = Instant::now();
+            let waited = self.source.wait(self.fd(), interest, earlier, turn.take());
+            if until.is_some() && until == earlier && is_timeout(&waited) {
+                overdue.set(Some(since.elapsed()));
+                return Ok(());
+            }
+            peer.waited(interest, since.elapsed());
+            turn = Some(waited?);
             Ok(())
         };
         let expired = || if too_slow.get() { too_slow_error() } else { errno::would_block() };
@@ -66,20 +80,8 @@ impl Socket {
     }
 }
 
-/// Counts the time of a wait, however it ends.
-struct Stopwatch<'a> {
-    /// Whom it waits for.
-    peer: &'a Patience,
-    /// What for.
-    interest: Interest,
-    /// When it began.
-    since: Instant,
-}
-
-impl Drop for Stopwatch<'_> {
-    fn drop(&mut self) {
-        self.peer.waited(self.interest, self.since.elapsed().max(Duration::from_micros(1)));
-    }
+fn is_timeout<T>(waited: &io::Result<T>) -> bool {
+    waited.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
 fn too_slow_error() -> io::Error {
