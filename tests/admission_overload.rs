@@ -219,9 +219,11 @@ fn delayed_while_there_is_too_much_to_do_and_let_in_after() {
 
 /// How many connections may wait, as the kernel has it.
 fn backlog(listener: &TcpListener) -> u32 {
+    // SAFETY: an array of integers, for which all zeroes is a value.
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
     let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
     let (fd, place) = (listener.as_raw_fd(), (&raw mut info).cast());
+    // SAFETY: writes as many bytes as there are, of an open descriptor.
     let asked = unsafe { libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, place, &raw mut length) };
     assert_eq!(asked, 0);
     info.tcpi_sacked
