@@ -46,7 +46,7 @@
 //! | `std::thread` | [`dormouse::thread`](thread): coroutines where std has threads |
 //! | `std::thread_local!`, `std::thread::LocalKey` | [`thread_local!`], [`thread::LocalKey`]: of each coroutine its own |
 //! | `std::sync` | [`dormouse::sync`](sync): locks, [`mpsc`](sync::mpsc), `Arc`, atomics; also [`mpmc`](sync::mpmc) and [`oneshot`](sync::oneshot), unstable in std |
-//! | nothing | [`run`], [`Builder`], [`Runtime`], [`Handle`], [`metrics()`], [`spawn_local`], [`no_park`], [`Cancelled`], [`thread::stack_high_water`], [`net::lookup_host`], batches of datagrams, builders of TCP sockets |
+//! | nothing | [`run`], [`Builder`], [`Runtime`], [`Handle`], [`metrics()`], [`spawn_local`], [`no_park`], [`Cancelled`], [`thread::stack_high_water`], [`net::lookup_host`], batches of datagrams, builders of TCP sockets, [`net::Admission`], [`net::MinRate`], [`pressure()`] |
 //! | nothing | [`block_on`] and handles that async code awaits, [`signal`] |
 //! | nothing | [`blocking()`], [`thread::spawn_blocking`]: what blocks without knowing of coroutines, on a thread of its own |
 //! | nothing | [`sync::select!`], [`sync::broadcast`], [`sync::Semaphore`], [`sync::WaitGroup`], [`sync::Notify`] |
@@ -66,7 +66,8 @@ pub use dormouse_runtime::sync;
 pub use dormouse_runtime::thread::{self, no_park};
 #[doc(inline)]
 pub use dormouse_runtime::{
-    Builder, Cancelled, Handle, Runtime, block_on, metrics, run, spawn, spawn_local, thread_local,
+    Builder, Cancelled, Handle, Runtime, block_on, metrics, pressure, queue_delay, run, spawn, spawn_local,
+    thread_local,
 };
 #[doc(inline)]
 pub use dormouse_runtime::{blocking, fs, io, process};

@@ -30,6 +30,7 @@ const RUNTIME: &[&str] = &[
     "linger",
     "spins",
     "long_run",
+    "queue_delay",
     "ready_queue",
     "mail",
     "inbox",
@@ -68,6 +69,7 @@ const RUNTIME: &[&str] = &[
     "crew",
     "runtime",
     "metrics",
+    "pressure",
     "thread",
     "pipe",
     "process",
@@ -80,8 +82,21 @@ const RUNTIME: &[&str] = &[
 ];
 
 /// The rooms of the sockets, lowest first.
-const NET: &[&str] =
-    &["sys", "description", "closing", "socket", "acceptor", "resolve", "tcp", "udp", "unix", "os", "lib"];
+const NET: &[&str] = &[
+    "sys",
+    "progress",
+    "description",
+    "closing",
+    "socket",
+    "admission",
+    "acceptor",
+    "resolve",
+    "tcp",
+    "udp",
+    "unix",
+    "os",
+    "lib",
+];
 
 /// The bits of an epoll event.
 const EVENT_BITS: &[&str] = &["IN", "OUT", "PRI", "RDHUP", "HUP", "ERR", "ET", "EXCLUSIVE"];

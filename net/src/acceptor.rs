@@ -1,17 +1,21 @@
 //! A listening socket of any family: accepting, and what happens when descriptors or memory run out.
 //!
-//! Owns the listening socket and the count of failures in a row. Must never know an address family: the attempt to accept
-//! comes in as a closure.
+//! Owns the listening socket, the count of failures in a row, and the gate that connections pass, if there is one. Must never know
+//! an address family: the attempt to accept comes in as a closure.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use dormouse_runtime::thread;
 use dormouse_runtime::wait::{self, Interest};
 
+use crate::admission::{Admission, Gate, Permit};
 use crate::socket::Socket;
+use crate::sys::connection::{self, Backlog};
 use crate::sys::errno;
 
 /// The pause before the first error for want of descriptors or memory is returned; each further one doubles it.
@@ -26,12 +30,20 @@ pub(crate) struct Acceptor {
     socket: Socket,
     /// Accepts in a row that failed for want of descriptors or memory.
     exhausted: AtomicU32,
+    /// Who lets connections in; clones share it.
+    gate: Option<Arc<Gate>>,
 }
 
 impl Acceptor {
     /// Of a socket made by [`Socket::acceptor`] or [`Socket::foreign_acceptor`].
     pub(crate) fn new(socket: Socket) -> Acceptor {
-        Acceptor { socket, exhausted: AtomicU32::new(0) }
+        Acceptor { socket, exhausted: AtomicU32::new(0), gate: None }
+    }
+
+    /// The same, with a gate of its own.
+    pub(crate) fn with_admission(self, admission: &Admission) -> Acceptor {
+        let gate = Gate::new(admission, self.socket.fd());
+        Acceptor { gate: Some(Arc::new(gate)), ..self }
     }
 
     pub(crate) fn socket(&self) -> &Socket {
@@ -44,7 +56,8 @@ impl Acceptor {
 
     /// Another handle to the same listening socket.
     pub(crate) fn try_clone(&self) -> io::Result<Acceptor> {
-        self.socket.try_clone().map(Acceptor::new)
+        let socket = self.socket.try_clone()?;
+        Ok(Acceptor { gate: self.gate.clone(), ..Acceptor::new(socket) })
     }
 
     /// Waits for a connection; `attempt` is one accept(2), which gives the fd and the name of the peer.
@@ -56,16 +69,18 @@ impl Acceptor {
         &self,
         mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<(OwnedFd, A)>,
     ) -> io::Result<(Socket, A)> {
-        let accept = |fd: BorrowedFd<'_>| {
+        let mut attempt = |fd: BorrowedFd<'_>| {
             self.socket.keep_nonblocking()?;
             attempt(fd)
         };
-        // A Unix listener that a stranger shut down answers EAGAIN, where a blocking accept(2) fails.
-        let accepted = self.socket.retry_unless_shut(Interest::Accept, accept, || Err(errno::no_listener()));
+        let accepted = match &self.gate {
+            None => self.accept_any(attempt).map(|(fd, peer)| (Socket::data(fd), peer)),
+            Some(gate) if gate.refuses() => self.accept_or_refuse(gate, &mut attempt),
+            Some(gate) => self.accept_or_hold(gate, &mut attempt),
+        };
         match accepted {
-            Ok((fd, peer)) => {
+            Ok((socket, peer)) => {
                 self.recover();
-                let socket = Socket::data(fd);
                 if self.socket.is_lent() {
                     socket.adopt_timeouts()?;
                 }
@@ -81,6 +96,55 @@ impl Acceptor {
                 Err(error)
             }
         }
+    }
+
+    /// Whoever comes.
+    fn accept_any<A>(
+        &self,
+        attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<(OwnedFd, A)>,
+    ) -> io::Result<(OwnedFd, A)> {
+        self.socket.retry_unless_shut(Interest::Accept, attempt, no_listener)
+    }
+
+    /// The first who is let in; those before are refused.
+    fn accept_or_refuse<A>(
+        &self,
+        gate: &Gate,
+        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<(OwnedFd, A)>,
+    ) -> io::Result<(Socket, A)> {
+        loop {
+            let (fd, peer) = self.accept_any(&mut attempt)?;
+            match gate.ask(None) {
+                Ok(permit) => return Ok(admitted(gate, fd, peer, permit)),
+                Err(_) => gate.refuse(fd),
+            }
+        }
+    }
+
+    /// Whoever comes, once they are let in.
+    fn accept_or_hold<A>(
+        &self,
+        gate: &Gate,
+        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<(OwnedFd, A)>,
+    ) -> io::Result<(Socket, A)> {
+        let (why, permit) = (Cell::new(None), Cell::new(None));
+        let attempt = |fd: BorrowedFd<'_>| match gate.ask(permit.take()) {
+            Ok(permit) => attempt(fd).map(|(fd, peer)| admitted(gate, fd, peer, permit)),
+            Err(held) => match connection::backlog(fd)? {
+                Backlog::Empty => Err(errno::would_block()),
+                Backlog::Waiting => {
+                    why.set(Some(held));
+                    Err(errno::would_block())
+                }
+                Backlog::Trouble => attempt(fd).map(|(fd, peer)| admitted(gate, fd, peer, None)),
+            },
+        };
+        let mut hold = gate.begin(self.socket.fd());
+        let wait = |deadline| {
+            let waited = hold.wait(why.take()?, deadline);
+            Some(waited.map(|waited| permit.set(waited)))
+        };
+        self.socket.retry_or_hold(attempt, wait, no_listener)
     }
 
     /// Forgets earlier failures.
@@ -104,6 +168,17 @@ impl Acceptor {
         let failures = self.exhausted.fetch_add(1, Ordering::Relaxed);
         thread::sleep(pause(failures));
     }
+}
+
+/// A connection that was let in.
+fn admitted<A>(gate: &Gate, fd: OwnedFd, peer: A, permit: Option<Permit>) -> (Socket, A) {
+    gate.count_admitted();
+    (Socket::admitted(fd, permit), peer)
+}
+
+/// A Unix listener that a stranger shut down answers EAGAIN, where a blocking accept(2) fails.
+fn no_listener<T>() -> io::Result<T> {
+    Err(errno::no_listener())
 }
 
 /// The pause after `failures` earlier ones.

@@ -8,9 +8,11 @@
 //!
 //! ```text
 //! sys/            socket system calls; the only room that knows libc and socket2
+//! progress.rs     pure: how slow a peer may be
 //! description.rs  mode and timeouts of one open description, shared by its socket objects
 //! closing.rs      how a descriptor ends: no close blocks a worker, a listener's mode is given back
 //! socket.rs       the owned fd and THE retry loop: try, on EWOULDBLOCK wait, retry
+//! admission.rs    who gets in while the server has as much to do as it can
 //! acceptor.rs     accepting, and what happens when descriptors run out
 //! resolve.rs      from what names a peer to the addresses that are tried in turn
 //! tcp/            TcpListener, TcpStream, and their builders
@@ -22,9 +24,11 @@
 #![deny(unsafe_code)]
 
 mod acceptor;
+mod admission;
 mod closing;
 mod description;
 pub mod os;
+mod progress;
 mod resolve;
 mod socket;
 mod sys;
@@ -34,6 +38,8 @@ mod unix;
 
 pub use std::net::{AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6};
 
+pub use admission::{Admission, AdmissionMetrics, OnOverload};
+pub use progress::MinRate;
 pub use resolve::{ToSocketAddrs, lookup_host};
 pub use tcp::{Incoming, IntoIncoming, TcpListener, TcpListenerBuilder, TcpStream, TcpStreamBuilder};
 pub use udp::{Datagram, DatagramMut, UdpSocket};

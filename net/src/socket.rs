@@ -19,11 +19,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use dormouse_runtime::budget;
+use dormouse_runtime::sync::OwnedSemaphorePermit;
 use dormouse_runtime::wait::{self, Interest, Source};
 
 use crate::closing;
 use crate::description::{self, Description, Kind};
-use crate::sys::once_arc::OnceArc;
+use crate::sys::once_arc::{Left, OnceArc};
 use crate::sys::{connection, errno, mode, option};
 
 /// The pause after the first attempt whose success no event will tell of; each further one is twice as long.
@@ -48,6 +49,15 @@ impl Socket {
     /// A socket that data moves through, known to nobody else.
     pub(crate) fn data(fd: OwnedFd) -> Socket {
         Socket::new(fd, Kind::Data)
+    }
+
+    /// As [`data`](Socket::data), of a connection that its listener counts until the last handle of ours is gone.
+    pub(crate) fn admitted(fd: OwnedFd, permit: Option<OwnedSemaphorePermit>) -> Socket {
+        let mut socket = Socket::data(fd);
+        if let Some(permit) = permit {
+            socket.description = OnceArc::made(Description::with_permit(permit));
+        }
+        socket
     }
 
     /// A listening socket that is O_NONBLOCK by our doing, known to nobody else.
@@ -107,16 +117,17 @@ impl Socket {
             self.description.get_or_make().set_given_away();
         }
         self.source.deregister(borrow(&self.fd), false);
-        self.leave_description();
+        drop(self.leave_description());
         self.fd.take().expect("a socket in use has its fd")
     }
 
-    /// Leaves what clones share; the fd is open still.
-    fn leave_description(&mut self) {
+    /// Leaves what clones share, which goes to the last of them; the fd is open still.
+    fn leave_description(&mut self) -> Left<Description> {
         let left = self.description.leave();
         if self.kind == Kind::Acceptor {
-            closing::restore_mode(borrow(&self.fd), left);
+            closing::restore_mode(borrow(&self.fd), &left);
         }
+        left
     }
 
     /// Runs `attempt` until it answers something other than EWOULDBLOCK, as long as the user's mode and timeout allow.
@@ -136,7 +147,10 @@ impl Socket {
             }
         }
         let deadline = self.patience(interest)?;
-        self.retry_until(interest, deadline, errno::would_block, attempt)
+        match self.peer() {
+            None => self.retry_until(interest, deadline, errno::would_block, attempt),
+            Some(peer) => self.retry_while_moving(peer, interest, deadline, attempt),
+        }
     }
 
     /// As [`retry`](Socket::retry), for an attempt that answers EWOULDBLOCK even where a blocking call would not wait,
@@ -147,14 +161,24 @@ impl Socket {
         mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
         over: impl Fn() -> io::Result<T>,
     ) -> io::Result<T> {
-        self.retry(interest, |fd| match attempt(fd) {
+        self.retry(interest, |fd| self.attempt_unless_shut(fd, interest, &mut attempt, &over))
+    }
+
+    fn attempt_unless_shut<T>(
+        &self,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+        attempt: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+        over: &impl Fn() -> io::Result<T>,
+    ) -> io::Result<T> {
+        match attempt(fd) {
             // Once more, for what came before the end.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.is_over(interest)? => match attempt(fd) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => over(),
                 answer => answer,
             },
             answer => answer,
-        })
+        }
     }
 
     /// Sends `asked` bytes on a stream; `attempt` is told how many were sent already. As a blocking send of the kernel's it
@@ -169,7 +193,9 @@ impl Socket {
         let answer = self.retry(Interest::Write, |fd| {
             // An error that ends what has begun is for the next call, as the kernel leaves it.
             while sent < asked && !(sent > 0 && connection::has_error(fd)?) {
-                sent += attempt(fd, sent)?;
+                let moved = attempt(fd, sent)?;
+                self.note_moved(Interest::Write, moved);
+                sent += moved;
             }
             Ok(())
         });
@@ -263,7 +289,7 @@ impl Socket {
     fn alternate<T>(
         &self,
         mut wait: impl FnMut() -> io::Result<()>,
-        expired: fn() -> io::Error,
+        expired: impl Fn() -> io::Error,
         mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
     ) -> io::Result<T> {
         loop {
@@ -411,12 +437,17 @@ impl Drop for Socket {
         // Children of `std::process::Command` are no owners: the fd is close-on-exec. Those of fork(2) the source knows of. A
         // description that lingers is open, and known to epoll, for a while yet.
         self.source.deregister(borrow(&self.fd), !shared && !lingers);
-        self.leave_description();
-        if lingers {
-            self.fd.take().into_iter().for_each(closing::finish);
+        let left = self.leave_description();
+        match self.fd.take() {
+            Some(fd) if lingers => closing::finish(fd),
+            fd => drop(fd),
         }
+        // Only now is there room for another connection.
+        drop(left);
     }
 }
 
+mod held;
+mod moving;
 #[cfg(test)]
 mod tests;

@@ -81,6 +81,15 @@ pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
     f(unsafe { pointer().as_ref() })
 }
 
+/// Publishes the figures of the worker that the caller runs on, if it is a coroutine.
+pub(crate) fn publish_figures() {
+    with_coroutine(|worker| {
+        if let Some(worker) = worker.filter(|worker| !worker.is_orphan()) {
+            worker.publish_figures(1);
+        }
+    });
+}
+
 /// Takes a lock that may be biased, on the thread of `worker`, or of none.
 #[inline(always)]
 pub(crate) fn lock_on<'a, T>(worker: Option<&Worker>, lock: &'a Biased<T>) -> BiasedGuard<'a, T> {

@@ -3,7 +3,7 @@
 //! Owns who they are, whether they are to end, and who is given or called for what was spawned: `placement` and `idle`
 //! applied to the workers there are.
 
-use crate::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::idle::Idle;
 use crate::placement::{self, Share};
 use crate::remote::{RecordRef, Remote, WorkerId};
@@ -28,6 +28,8 @@ pub(crate) struct Fleet {
     grace: AtomicU64,
     /// Coroutines spawned here by threads that are none of the workers; with each, it is another worker's turn.
     outside_spawns: AtomicU64,
+    /// Somebody asks how long its queues are.
+    watched: AtomicBool,
 }
 
 impl Fleet {
@@ -39,6 +41,7 @@ impl Fleet {
             phase: AtomicU32::new(RUNNING),
             grace: AtomicU64::new(nanos(grace)),
             outside_spawns: AtomicU64::new(0),
+            watched: AtomicBool::new(false),
         }
     }
 
@@ -59,6 +62,20 @@ impl Fleet {
     pub(crate) fn outside_spawns(&self) -> u64 {
         // ORDERING: Relaxed; a figure publishes nothing but itself. Counted in `inject`.
         self.outside_spawns.load(Ordering::Relaxed)
+    }
+
+    /// From now on the workers measure how long their queues are.
+    pub(crate) fn watch(&self) {
+        if !self.is_watched() {
+            // ORDERING: Relaxed; a worker sees it some turn. Read in `is_watched`.
+            self.watched.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_watched(&self) -> bool {
+        // ORDERING: Relaxed; pairs with the store in `watch`.
+        self.watched.load(Ordering::Relaxed)
     }
 
     /// Tells every worker to end.

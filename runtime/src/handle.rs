@@ -10,6 +10,7 @@ use crate::cancel::Cancelled;
 use crate::crew::Crew;
 use crate::fleet::Fleet;
 use crate::metrics::Metrics;
+use crate::pressure::{self, Pressure};
 use crate::runtime::{self, Settings};
 use crate::thread::{self, JoinHandle};
 use crate::{current, park};
@@ -317,6 +318,26 @@ impl Handle {
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         Metrics::of(&self.fleet)
+    }
+
+    /// How much it has to do.
+    ///
+    /// # Blocking
+    ///
+    /// As [`pressure()`](crate::pressure()).
+    #[must_use]
+    pub fn pressure(&self) -> Pressure {
+        Pressure::of(&self.fleet)
+    }
+
+    /// How long its coroutines wait for their turn. See [`queue_delay`](crate::queue_delay).
+    ///
+    /// # Blocking
+    ///
+    /// As [`queue_delay`](crate::queue_delay).
+    #[must_use]
+    pub fn queue_delay(&self) -> Duration {
+        pressure::delay_of(&self.fleet)
     }
 
     /// Whether the caller runs on it.

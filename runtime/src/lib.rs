@@ -13,6 +13,7 @@
 //! | `stack/` | slabs of guarded stacks, pools, trim |
 //! | `coroutine` | the corosensei seam |
 //! | `timer`, `readiness`, `pace`, `linger`, `spins` | pure: wheel, latch and waiter queues, when to look at the poller, when to stay awake, how often to try a lock |
+//! | `queue_delay` | pure: how long a queue keeps whoever enters it |
 //! | `fork` | what a child of fork(2) inherits and leaves alone |
 //! | `lock`, `mail`, `inbox`, `idle` | what threads share, and the sleep handshakes |
 //! | `placement` | pure: where a coroutine is born, and what a thief may take |
@@ -37,7 +38,7 @@
 //! | `lease` | what calls of the pool use one after the other |
 //! | `fs` | files, whose calls the pool makes |
 //! | `crew`, `runtime`, `builder`, `handle` | start and end |
-//! | `metrics`, `thread` | figures; the std-shaped surface |
+//! | `metrics`, `pressure`, `thread` | figures, in full and in brief; the std-shaped surface |
 //! | `pipe`, `process` | children, and the pipes to them |
 //! | `io` | all of `std::io`, with a standard input that parks |
 
@@ -84,7 +85,9 @@ mod pipe;
 mod placement;
 mod poller;
 mod prefetch;
+pub mod pressure;
 pub mod process;
+mod queue_delay;
 mod readiness;
 mod ready_queue;
 mod remote;
@@ -114,6 +117,7 @@ pub use builder::{Builder, run};
 pub use cancel::Cancelled;
 pub use handle::{Handle, Runtime};
 pub use metrics::metrics;
+pub use pressure::{pressure, queue_delay};
 pub use thread::{spawn, spawn_local};
 
 /// Pure parts that benchmarks of other crates measure. No part of the public surface.

@@ -15,6 +15,7 @@ mod figures;
 mod lives;
 mod long_runs;
 mod orphan;
+mod queue_delays;
 mod search;
 mod settings;
 mod stop;
@@ -43,6 +44,7 @@ use crate::sys::affinity::CpuSet;
 use crate::sys::clock::Clock;
 use crate::timer::Wheel;
 use crate::trim::Trim;
+use queue_delays::QueueDelays;
 use search::Search;
 use slab::Slab;
 use std::cell::{Cell, RefCell};
@@ -138,6 +140,8 @@ pub(crate) struct Worker {
     pub(crate) roster: Roster,
     /// Who keeps this worker from the poller.
     long_runs: LongRuns,
+    /// How long its queues keep whoever enters them; only while somebody asks.
+    queue_delays: QueueDelays,
     /// See [`WorkerSettings`].
     reporter: fn(Report) -> RecordRef,
     /// How many had been popped and started, and how often slabs had changed, when the figures were published last.
@@ -198,6 +202,7 @@ impl Worker {
             running: RunningSlot::new(),
             roster: Roster::new(),
             long_runs: LongRuns::new(settings.long_run),
+            queue_delays: QueueDelays::default(),
             reporter: settings.reporter,
             unpinned: settings.unpinned.clone(),
             published: Cell::default(),
@@ -224,6 +229,9 @@ impl Worker {
         self.begin_window();
         loop {
             self.read_inbox();
+            if self.fleet.is_watched() {
+                self.mark_queues();
+            }
             self.run_turn();
             if self.perhaps_unwinding.get() > 0 {
                 self.look_for_certainty();

@@ -17,6 +17,7 @@ pub(crate) mod connection;
 pub(crate) mod control;
 pub(crate) mod datagram;
 pub(crate) mod errno;
+pub(crate) mod memory;
 pub(crate) mod mode;
 pub(crate) mod multicast;
 pub(crate) mod once_arc;

@@ -50,7 +50,7 @@ impl TcpStream {
     /// Receives up to `asked` bytes, and notes a short count before its turn ends.
     fn receive(&self, asked: usize, mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>) -> io::Result<usize> {
         let asked = asked.min(transfer::CERTAIN_BYTES);
-        self.socket().retry(Interest::Read, |fd| {
+        self.socket().receive(|fd| {
             let moved = attempt(fd)?;
             self.socket().note_short(Interest::Read, moved, asked);
             Ok(moved)

@@ -48,7 +48,7 @@ impl UnixStream {
 /// cost.
 impl Read for &UnixStream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket().retry(Interest::Read, |fd| transfer::recv(fd, buf))
+        self.socket().receive(|fd| transfer::recv(fd, buf))
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
@@ -57,7 +57,7 @@ impl Read for &UnixStream {
         if transfer::total(bufs) == 0 {
             return Ok(0);
         }
-        self.socket().retry(Interest::Read, |fd| transfer::recv_vectored(fd, bufs))
+        self.socket().receive(|fd| transfer::recv_vectored(fd, bufs))
     }
 }
 
