@@ -51,6 +51,7 @@ const RUNTIME: &[&str] = &[
     "cancel",
     "park",
     "waiter",
+    "time",
     "task",
     "wait",
     "budget",

@@ -40,76 +40,29 @@
 //!
 //! A panic hook must not park: std then takes every further panic of that thread for one inside the hook, and aborts.
 
-use std::any::Any;
+mod frame;
+mod payload;
 
-/// Whether a park is a cancellation point.
+pub(crate) use frame::Frame;
+pub use payload::Cancelled;
+pub(crate) use payload::{ends, is_own, payload, throw};
+
+use std::io;
+
+/// What may end a park, beside its event and its deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Point {
-    /// A cancel ends it by throwing.
+    /// A cancel and a timeout around it end it by throwing.
     Cancellable,
-    /// A cancel leaves it alone.
+    /// As `Cancellable`; but where errors are asked for, what would be thrown is the answer.
+    Fallible,
+    /// Neither ends it.
     Shielded,
 }
 
-/// What a cancelled coroutine's `join` returns as its error; cannot be made outside.
-///
-/// # Examples
-///
-/// ```
-/// use dormouse_runtime::{Cancelled, run, thread};
-///
-/// let handle = run(|| thread::spawn(thread::park));
-/// assert!(handle.join().unwrap_err().is::<Cancelled>());
-/// ```
-#[derive(Debug)]
-pub struct Cancelled {
-    /// The coroutine that unwinds by it; 0 if none does.
-    unwinds: u64,
-}
-
-/// Whoever caught the unwind and lets go of this has swallowed it: the next cancellation point throws again.
-impl Drop for Cancelled {
-    fn drop(&mut self) {
-        crate::current::with_coroutine(|worker| {
-            if let Some(worker) = worker {
-                worker.with_running(|slot| {
-                    let own = slot.record.id == self.unwinds;
-                    slot.life.thrown = slot.life.thrown.saturating_sub(u8::from(own));
-                });
-            }
-        });
-    }
-}
-
-impl std::fmt::Display for Cancelled {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the coroutine was cancelled")
-    }
-}
-
-impl std::error::Error for Cancelled {}
-
-/// What `join` gives for a coroutine that never ran, or never will again.
-pub(crate) fn payload() -> Box<dyn Any + Send> {
-    Box::new(Cancelled { unwinds: 0 })
-}
-
-/// Whether `payload` is what was thrown into the calling coroutine.
-pub(crate) fn is_own(payload: &(dyn Any + Send)) -> bool {
-    let own = crate::current::with_coroutine(|worker| Some(worker?.with_running(|slot| slot.record.id)));
-    own.is_some() && payload.downcast_ref::<Cancelled>().map(|cancelled| cancelled.unwinds) == own
-}
-
-/// Unwinds the running coroutine. No panic hook runs: nothing went wrong.
+/// What a wait answers that strikes where errors are asked for. Not `TimedOut`, which is the operation's own, nor `Interrupted`,
+/// after which it would be tried again.
 #[cold]
-pub(crate) fn throw() -> ! {
-    let unwinds = crate::current::with_coroutine(|worker| {
-        worker.map_or(0, |worker| {
-            worker.with_running(|slot| {
-                slot.life.thrown = slot.life.thrown.saturating_add(1);
-                slot.record.id
-            })
-        })
-    });
-    std::panic::resume_unwind(Box::new(Cancelled { unwinds }))
+pub(crate) fn error() -> io::Error {
+    io::Error::other(payload::value())
 }

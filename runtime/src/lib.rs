@@ -28,6 +28,7 @@
 //! | above it | |
 //! |---|---|
 //! | `cancel`, `park`, `os_thread`, `waiter` | the one suspension point, and the contract of who waits |
+//! | `time` | timeouts around any code |
 //! | `wait`, `budget` | waiting for an fd |
 //! | `block_on`, `task` | futures, polled by us; a handle, polled by others |
 //! | `signal` | waiting for signals |
@@ -48,7 +49,7 @@ mod block_on;
 pub mod blocking;
 pub mod budget;
 mod builder;
-mod cancel;
+pub mod cancel;
 mod coroutine;
 mod counters;
 mod crew;
@@ -94,6 +95,7 @@ pub mod sync;
 mod sys;
 mod task;
 pub mod thread;
+pub mod time;
 mod timer;
 mod trim;
 pub mod wait;

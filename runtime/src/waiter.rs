@@ -109,12 +109,13 @@ impl Wait {
 
     /// Blocks the coroutine or the thread until woken or until `deadline`.
     ///
-    /// Throws if the coroutine is cancelled and `point` allows it; the caller cleans up in a Drop.
+    /// Throws if the coroutine is cancelled, or a timeout around the caller is over, and `point` allows it; the caller cleans
+    /// up in a Drop.
     #[inline(always)]
     pub(crate) fn park(&self, deadline: Option<Instant>, point: Point) -> Parked {
         match &self.party {
             Party::Coroutine { .. } => park::park_waiting(deadline, point),
-            Party::Thread { thread, ticket } => thread.park_waiting(*ticket, deadline),
+            Party::Thread { thread, ticket } => block(thread, *ticket, deadline, point),
         }
     }
 
@@ -125,21 +126,26 @@ impl Wait {
             Party::Coroutine { .. } => park::park_waiting(None, point),
             Party::Thread { thread, ticket } => {
                 may_block();
-                thread.park_waiting(*ticket, None)
+                block(thread, *ticket, None, point)
             }
         }
     }
 
-    /// As [`Wait::park`] without a deadline, but never unwinds: `true` if a cancel ended it, or would have prevented it.
+    /// As [`Wait::park`] without a deadline, but never unwinds: `true` if something struck, or would have prevented it.
     pub(crate) fn park_or_cancelled(&self) -> bool {
         match &self.party {
             Party::Coroutine { .. } => park::park_waiting_or_cancelled(),
             Party::Thread { thread, ticket } => {
-                thread.park_waiting(*ticket, None);
-                false
+                let limit = park::on_thread(None, Point::Fallible).until;
+                thread.park_waiting(*ticket, limit) == Parked::TimedOut
             }
         }
     }
+}
+
+fn block(thread: &OsThread, ticket: Ticket, deadline: Option<Instant>, point: Point) -> Parked {
+    let leave = park::on_thread(deadline, point);
+    leave.answer(thread.park_waiting(ticket, leave.until))
 }
 
 /// Who makes one wait after the other, for a primitive that has found out once who it is.

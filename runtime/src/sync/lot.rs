@@ -83,7 +83,7 @@ pub(super) fn key<T>(place: &T) -> usize {
 /// park is to undo.
 pub(super) fn check(point: Point) {
     if current::with_coroutine(|worker| worker.is_some()) {
-        park::check(point);
+        park::check(point).expect("no lock asks for errors");
     }
 }
 

@@ -145,7 +145,7 @@ where
 {
     current::with_coroutine(|worker| {
         if worker.is_some() {
-            park::check(Point::Shielded);
+            park::check(Point::Shielded).expect("nothing strikes there");
         }
     });
     let scope =
