@@ -12,7 +12,6 @@ mod thread;
 pub(crate) use thread::{block_for_token, block_until, on_thread, yield_thread};
 
 use crate::cancel::{self, Point};
-use crate::coroutine::CAN_UNWIND;
 use crate::current;
 use crate::fork;
 use crate::os_thread::Parked;
@@ -196,18 +195,6 @@ pub(crate) fn park_waiting_or_cancelled() -> bool {
     })
 }
 
-/// Throws into the calling coroutine, unless it is unwinding, what is due, and if its runtime is ending: then a cancel is about
-/// to be.
-pub(crate) fn throw_if_cancelled() {
-    in_coroutine(|worker| {
-        let terms = worker.with_running(|slot| slot.life.terms);
-        let stops = CAN_UNWIND && worker.fleet.is_stopping() && !terms.shields();
-        if (terms.is_due() || stops) && !terms.asks_for_errors() && worker.unwinding() == Unwinding::No {
-            cancel::throw();
-        }
-    });
-}
-
 /// Takes the user's token, parking until it is there or the deadline passed.
 #[inline]
 pub(crate) fn park_token(worker: &Worker, deadline: Option<Instant>) {
@@ -235,25 +222,8 @@ pub(crate) fn yield_now(worker: &Worker) {
     };
     worker.yield_now(leave.unwinding);
     if !worker.with_running(|slot| slot.life.terms.is_plain()) {
-        after_yield(worker);
-    }
-}
-
-/// Where nothing waits, no timer tells that a timeout is over.
-#[cold]
-fn after_yield(worker: &Worker) {
-    note_expiry(worker);
-    let terms = worker.with_running(|slot| slot.life.terms);
-    if terms.is_due() && !terms.asks_for_errors() && worker.unwinding() == Unwinding::No {
-        cancel::throw();
-    }
-}
-
-/// Looks at the clock, if a timeout is around the caller.
-pub(crate) fn note_expiry(worker: &Worker) {
-    let terms = worker.with_running(|slot| slot.life.terms);
-    if terms.is_timed() && !terms.is_expired() && worker.limit() <= worker.clock.now() {
-        worker.with_running(|slot| slot.life.terms.note_expiry());
+        // Where nothing waits, no timer tells that a timeout is over.
+        cancel::check_on(worker);
     }
 }
 

@@ -45,6 +45,11 @@ impl Frame {
         Frame::begin(timed, earlier)
     }
 
+    /// A shield.
+    pub(crate) fn shielded() -> Frame {
+        Frame::begin(|_, terms, _| terms.inside_shield(), |before| ThreadTerms { limit: None, ..before })
+    }
+
     /// Nothing strikes inside.
     #[inline]
     pub(crate) fn closed() -> Frame {

@@ -64,8 +64,5 @@ pub(crate) fn block_until(deadline: Option<Instant>) {
 /// Lets other threads run.
 pub(crate) fn yield_thread() {
     std::thread::yield_now();
-    let leave = on_thread(None, Point::Cancellable);
-    if leave.until.is_some_and(|limit| limit <= Instant::now()) {
-        leave.expired();
-    }
+    cancel::check();
 }

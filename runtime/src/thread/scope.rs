@@ -162,19 +162,11 @@ where
                 drop(value);
                 cancel::throw();
             }
-            unwind_if_cancelled();
+            // Goes on with the cancel that has cut a child short.
+            cancel::check();
             value
         }
         Verdict::Complete => value,
-    }
-}
-
-/// Goes on with the cancel that has cut a child short.
-#[cold]
-fn unwind_if_cancelled() {
-    let in_coroutine = current::with_coroutine(|worker| worker.is_some());
-    if in_coroutine {
-        park::throw_if_cancelled();
     }
 }
 
