@@ -1,51 +1,84 @@
-//! Cancellation: where it may strike, and how it unwinds.
+//! Cancellation: where it may strike, and how it unwinds. [`shield`] defers it, [`check`] and [`is_cancelled`] ask for it,
+//! [`as_errors`] has it answered.
 //!
 //! Cancelling a coroutine makes its next cancellation point throw: the stack unwinds, destructors run, up to the frame
-//! that asked. It is level-triggered: code that catches the unwind and parks again is thrown into again. Nothing is
-//! ever thrown into a coroutine that is unwinding already: there a park waits ([`Point::Shielded`]), and a socket wait
-//! fails at once.
+//! that asked. For a cancel ([`JoinHandle::cancel`](crate::thread::JoinHandle::cancel),
+//! [`Thread::cancel`](crate::thread::Thread::cancel), [`Scope::cancel`](crate::thread::Scope::cancel), the end of the runtime)
+//! that is the coroutine itself, for a [`timeout`](crate::time::timeout) its own call. Both strike at the same points. They are
+//! level-triggered: code that catches the unwind and waits again is thrown into again, for a timeout as long as it is inside.
+//! Nothing is ever thrown into a coroutine that is unwinding already: there a park waits, and a socket wait fails at once.
 //!
 //! # Cancellation points
 //!
-//! | operation                                              | when it may throw                            |
-//! |--------------------------------------------------------|----------------------------------------------|
-//! | `thread::park`, `park_timeout`                         | before and while parked; the token is not taken |
-//! | `thread::sleep`, `sleep_until`                         | before and while parked                      |
-//! | `thread::yield_now`                                    | before it yields, and after the others ran   |
-//! | `JoinHandle::join`                                     | before and while parked; the handle is dropped |
-//! | socket operations that find nothing to do at once      | before and while parked; nothing was transferred |
-//! | `blocking::run`, `run_until`                           | before it hands over; while parked: a call not begun is never made |
-//! | `thread::spawn_blocking`, while the queue is full      | before and while parked; the closure is dropped uncalled |
-//! | `BlockingJoinHandle::join`                             | before and while parked; the handle is dropped |
-//! | `fs`: whatever waits for a device, or for another's turn at the cursor | before and while parked; see `fs` for what it leaves |
-//! | `process::Command::spawn`                              | before it begins; not while it goes on       |
-//! | `process::Child::wait`, `wait_with_output`             | before and while parked; the child runs on   |
-//! | the pipes of a child                                   | before and while parked; nothing was transferred |
-//! | `io::stdin`: reading, `lock`                           | before and while parked; nothing was taken   |
-//! | `thread::scope`                                        | after its children have ended, if the cancel cut one short; see there |
-//! | `Barrier::wait`                                        | before and while parked; the arrival is taken back |
-//! | `Semaphore::acquire` and its kin                       | before and while parked; permits granted go to the next |
-//! | `WaitGroup::wait`, `wait_timeout`                      | before and while parked; the group is dropped |
-//! | `Notify::wait`, `wait_timeout`                         | before and while parked; a notification is handed on |
-//! | `sync::Condvar`: `wait` and its kin                    | before and while parked; the mutex is held again when it unwinds |
-//! | `sync::{Once, OnceLock, LazyLock}`, while another makes the call | before and while parked            |
-//! | `send`, `recv` of a channel, `select!`, that must wait  | before and while parked; no message is received, and one not sent is dropped |
-//! | `block_on`, while the future is pending                | before and while parked; the future is dropped by the unwind |
-//! | `Signals::wait`, `signal::wait`, `ctrl_c`              | before and while parked; the signal is there for others |
-//! | the yield of a coroutine whose I/O (or channel) never has to wait | before the operation that it precedes        |
+//! | operation                                              | when it may throw                            | what it answers inside `as_errors` |
+//! |--------------------------------------------------------|----------------------------------------------|------------------------------------|
+//! | `thread::park`, `park_timeout`                         | before and while parked; the token is not taken | returns; the token is not taken |
+//! | `thread::sleep`, `sleep_until`                         | before and while parked                      | returns, early                     |
+//! | `thread::yield_now`                                    | before it yields, and after the others ran   | returns                            |
+//! | `cancel::check`                                        | at once                                      | returns                            |
+//! | `JoinHandle::join`                                     | before and while parked; the handle is dropped | `Cancelled`; the handle is dropped |
+//! | socket operations that find nothing to do at once      | before and while parked; nothing was transferred, but see below | an `io::Error` |
+//! | `blocking::run`, `run_until`                           | before it hands over; while parked: a call not begun is never made | an `io::Error` |
+//! | `thread::spawn_blocking`, while the queue is full      | before and while parked; the closure is dropped uncalled | waits on |
+//! | `BlockingJoinHandle::join`                             | before and while parked; the handle is dropped | waits on                         |
+//! | `fs`: whatever waits for a device, or for another's turn at the cursor | before and while parked; see `fs` for what it leaves | an `io::Error`; waits on for a turn |
+//! | `process::Command::spawn`                              | before it begins; not while it goes on       | an `io::Error`                     |
+//! | `process::Child::wait`, `wait_with_output`             | before and while parked; the child runs on   | an `io::Error`                     |
+//! | the pipes of a child                                   | before and while parked; nothing was transferred | an `io::Error`                 |
+//! | `io::stdin`: reading, `lock`                           | before and while parked; nothing was taken   | an `io::Error`; `lock` waits on    |
+//! | `thread::scope`, `nursery`                             | after its children have ended, if the cancel cut one short; see there | cancels its children, waits for them, returns |
+//! | `Barrier::wait`                                        | before and while parked; the arrival is taken back | waits on                     |
+//! | `Semaphore::acquire` and its kin                       | before and while parked; permits granted go to the next | `AcquireError`; with a timeout, that it is over |
+//! | `WaitGroup::wait`, `wait_timeout`                      | before and while parked; the group is dropped | waits on; with a timeout, that it is over |
+//! | `Notify::wait`, `wait_timeout`                         | before and while parked; a notification is handed on | waits on; with a timeout, that it is over |
+//! | `sync::Condvar`: `wait` and its kin                    | before and while parked; the mutex is held again when it unwinds | returns, for no reason; with a timeout, that it is over |
+//! | `sync::{Once, OnceLock, LazyLock}`, while another makes the call | before and while parked            | waits on                           |
+//! | `send`, `recv` of a channel that must wait             | before and while parked; no message is received, and one not sent is dropped | as of a channel whose other end is gone, the message comes back; with a timeout, that it is over |
+//! | `select!` that must wait                               | as `send` and `recv`                         | waits on; with a timeout, that it is over |
+//! | `block_on`, while the future is pending                | before and while parked; the future is dropped by the unwind | waits on           |
+//! | `Signals::wait`, `signal::wait`, `ctrl_c`              | before and while parked; the signal is there for others | an `io::Error`          |
+//! | the yield of a coroutine whose I/O (or channel) never has to wait | before the operation that it precedes        | goes on                 |
 //!
 //! Not cancellation points: everything else, `lock`, `read` and `write` of `sync::Mutex` and `sync::RwLock` among it,
-//! anything inside a Drop that runs during an unwind, the Drop of a closure that never ran and of a result that nobody
-//! joins, anything on a plain thread.
+//! anything inside [`shield`], or inside a Drop that runs during an unwind, the Drop of a closure that never ran and of a result
+//! that nobody joins. On a plain thread nothing is cancelled, and only timeouts strike, at the same points, but not in what then
+//! makes a blocking call right there.
+//!
+//! A timeout that is over strikes where something waits or yields: an operation that finds what it needs at once is done, however
+//! late. (A cancel that is known does not let it begin.)
+//!
+//! # What becomes of it
+//!
+//! | cancelled is                    | by a cancel                                       | by a timeout around the call              |
+//! |---------------------------------|---------------------------------------------------|-------------------------------------------|
+//! | one that has ended              | nothing; `join` gives the result                  | cannot be: the call has its result        |
+//! | one that has not started        | its closure is dropped, on its worker; `join` answers [`Cancelled`] | cannot be               |
+//! | one of another worker           | by a message, when that worker reads it, or by `check` before | cannot be: it is one's own frame |
+//! | one that computes               | at its next point; `check` is one                 | the same                                  |
+//! | one that holds locks of ours    | guards are dropped by the unwind, which poisons; nobody waits for ever | the same             |
+//! | one that waits for a lock       | it waits on, and has it first                     | the same                                  |
+//! | in `select!`                    | it leaves all lines; what it was chosen for goes to the next | the same                       |
+//! | in a rendezvous                 | either the message has changed hands, and the call returns, or it is dropped with its sender; a receiver takes none | the same |
+//! | in `blocking`, `fs`             | a call not begun is never made; one begun goes on unheard | the same; on a plain thread it is waited for |
+//! | in a lookup of a name           | the lookup goes on unheard                        | the same; on a plain thread it is waited for |
+//! | in a scope's join               | its children are cancelled and waited for; then it unwinds if one was cut short | the same            |
+//! | in a `timeout`                  | passes through it                                 | the innermost one that is over ends its call |
+//! | in a `shield`                   | at the first point after it                       | the same                                  |
+//! | in a Drop of an unwind          | after that unwind, if the coroutine goes on       | the same, if it is inside still           |
+//!
+//! Some operations do a part and then wait: `read_exact`, `write_all`, and a `write` to a stream, which as std's goes on until all is
+//! sent. How far they came is lost with their frame; `net::ReadCounted` and `net::WriteCounted` keep the count.
 //!
 //! A panic hook must not park: std then takes every further panic of that thread for one inside the hook, and aborts.
+//!
+//! In a program built with panic=abort nothing can unwind: what would cancel panics and says so, and so does a timeout.
 
 mod frame;
 mod payload;
 
 pub(crate) use frame::Frame;
 pub use payload::Cancelled;
-pub(crate) use payload::{ends, is_own, payload, throw};
+pub(crate) use payload::{ends, is_own, payload, throw, value};
 
 use crate::coroutine::CAN_UNWIND;
 use crate::current;
@@ -68,7 +101,7 @@ pub(crate) enum Point {
 /// after which it would be tried again.
 #[cold]
 pub(crate) fn error() -> io::Error {
-    io::Error::other(payload::value())
+    io::Error::other(value())
 }
 
 /// Calls `f`, inside which neither a cancel strikes nor a timeout around it: for what is to be done as a whole.
@@ -115,6 +148,58 @@ where
 {
     let _shield = Frame::shielded();
     f()
+}
+
+/// Calls `f`, inside which nothing is thrown: a wait that a cancel ends, or a timeout around it, answers with an error instead.
+///
+/// For code that must not be unwound: a callback of a library in C, say. What has no error to answer with, and no other way to
+/// say that it did not wait to the end, waits on as in [`shield`]; the table above says what does what. Code that goes on for
+/// long without a wait asks [`is_cancelled`].
+///
+/// An [`io::Error`] that says so is of kind [`Other`](io::ErrorKind::Other), and has a [`Cancelled`] in it.
+///
+/// It is so for all that `f` calls: a [`timeout`](crate::time::timeout) inside, too, only makes waits fail. After the end, the next
+/// cancellation point throws.
+///
+/// # Blocking
+///
+/// Where `f` does.
+///
+/// # Panics
+///
+/// Panics where `f` does.
+///
+/// # Examples
+///
+/// ```
+/// use dormouse_runtime::{cancel, run, spawn, thread};
+///
+/// run(|| {
+///     let asked = spawn(|| {
+///         // As a callback would.
+///         let answer = cancel::as_errors(|| spawn(thread::park).join());
+///         assert!(answer.unwrap_err().is::<cancel::Cancelled>());
+///         "not unwound"
+///     });
+///     thread::yield_now();
+///     asked.cancel();
+///     assert_eq!(asked.join().unwrap(), "not unwound");
+/// });
+/// ```
+pub fn as_errors<F, T>(f: F) -> T
+where
+    F: FnOnce() -> T,
+{
+    let _errors = Frame::erring();
+    f()
+}
+
+/// Whether the caller is inside [`as_errors`].
+pub(crate) fn asks_for_errors() -> bool {
+    current::with_coroutine(|worker| match worker {
+        Some(worker) => worker.with_running(|slot| slot.life.terms.asks_for_errors()),
+        None => current::thread_terms().errors,
+    })
 }
 
 /// Whether the calling coroutine was asked to end, by a cancel or since its runtime ends, or a timeout around the caller

@@ -28,8 +28,7 @@ fn in_coroutine<R>(f: impl FnOnce(&Worker) -> R) -> R {
     current::with_coroutine(|worker| f(worker.expect("only a coroutine parks on its worker")))
 }
 
-/// Calls `f`, inside which nothing strikes, as in an unwind: for the Drop of what no frame of the user's holds. Must not
-/// unwind.
+/// Calls `f`, inside which nothing strikes, as in an unwind: for the Drop of what no frame of the user's holds.
 pub(crate) fn shielded<R>(f: impl FnOnce() -> R) -> R {
     let _closed = cancel::Frame::closed();
     f()

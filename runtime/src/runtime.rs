@@ -7,6 +7,7 @@
 
 #![allow(unsafe_code)]
 
+use crate::cancel::Frame;
 use crate::crew::{self, Crew, Pinned, Pins, Plan};
 use crate::current;
 use crate::fleet::Fleet;
@@ -102,6 +103,8 @@ where
 {
     let nested = current::is_losing() || current::with_worker(|worker| worker.is_some());
     assert!(!nested, "run was called inside a runtime: call the function directly, or spawn it");
+    // A timeout around this call on a plain thread must not end the wait for what borrows from it.
+    let _whole = Frame::closed();
     let origin = main_origin(settings, Location::caller())?;
     let foundation = Foundation::lay(settings)?;
     let fleet = &foundation.fleet;
@@ -161,7 +164,7 @@ unsafe fn main_record<F: FnOnce() -> T, T>(
     // SAFETY: the caller's word.
     let record = unsafe { RecordRef::new_borrowing(origin, Spawned::new(main, ()), |_| None) };
     // SAFETY: called with this record only, whose body is of this type, and once, by the only holder.
-    (record, |record| unsafe { Output::of::<F, T, ()>().wait(record) })
+    (record, |record| unsafe { Output::of::<F, T, ()>().wait(record) }.expect("it has ended"))
 }
 
 fn main_origin(settings: &Settings, spawned_at: &'static Location<'static>) -> io::Result<Origin> {

@@ -17,6 +17,7 @@ use crate::cancel::{self, Point};
 use crate::current;
 use crate::fork;
 use crate::join_word::{Finished, JoinWord, Withdrawn};
+use crate::os_thread::Parked;
 use crate::park;
 use crate::remote::{Body, Leftover, Record, RecordRef, Start};
 use crate::task::Task;
@@ -274,20 +275,23 @@ impl Output {
         }
     }
 
-    /// Blocks until the coroutine has finished, and takes its result.
+    /// Blocks until the coroutine has finished, and takes its result; `None` if that was not waited for (`cancel::as_errors`), after
+    /// which `detach` is as if this had never been called.
     ///
     /// # Safety
     ///
     /// This is the table of the record's body, whose closure gives a `T`; the caller is the holder, this is called once, and
-    /// `detach` not after it.
+    /// `detach` not after it has given the result.
     #[inline(always)]
-    pub(crate) unsafe fn wait<T>(&self, record: &RecordRef) -> thread::Result<T> {
+    pub(crate) unsafe fn wait<T>(&self, record: &RecordRef) -> Option<thread::Result<T>> {
         // SAFETY: the caller's word.
         let word = unsafe { self.word(record) };
         // SAFETY: as above.
-        unsafe { await_end(word, record) };
+        if !unsafe { await_end(word, record) } {
+            return None;
+        }
         // SAFETY: as above; it is done.
-        unsafe { self.taken(record) }
+        Some(unsafe { self.taken(record) })
     }
 
     /// Takes the result of a coroutine that has finished; else has `waker` woken when it has, in place of an earlier one.
@@ -350,20 +354,22 @@ impl Output {
     }
 }
 
-/// Blocks until the runner has finished. Inlined up to the user's call of `join`: see `Suspender::suspend`.
+/// Blocks until the runner has finished; `false` if it has not. Inlined up to the user's call of `join`: see `Suspender::suspend`.
 ///
 /// # Safety
 ///
 /// The caller is the holder.
 #[inline(always)]
-unsafe fn await_end(word: &JoinWord<Waiter, Task>, record: &RecordRef) {
+unsafe fn await_end(word: &JoinWord<Waiter, Task>, record: &RecordRef) -> bool {
     while !word.is_done() {
         let wait = Wait::begin();
         // SAFETY: the caller's word.
-        if unsafe { word.leave(|| wait.waiter()) } {
-            wait.park_asking(Point::Cancellable, || refuse_inherited(record));
+        let left = unsafe { word.leave(|| wait.waiter()) };
+        if left && wait.park_asking(Point::Fallible, || refuse_inherited(record)) == Parked::Cancelled {
+            return false;
         }
     }
+    true
 }
 
 /// In a child of fork(2), its parent's coroutines never end.
@@ -465,7 +471,7 @@ mod tests {
             let (runner, held, output) = made(|| String::from("result"));
             let runs = thread::spawn(move || run_and_end(runner));
             // SAFETY: the holder, and the type is right.
-            assert_eq!(unsafe { output.wait::<String>(&held) }.unwrap(), "result");
+            assert_eq!(unsafe { output.wait::<String>(&held) }.unwrap().unwrap(), "result");
             // SAFETY: taken.
             drop(unsafe { held.release_with_runners() });
             runs.join().unwrap();

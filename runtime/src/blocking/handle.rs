@@ -43,7 +43,7 @@ where
 /// Invariant 1. The threads of the pool take none: while they all waited for one, none would come back.
 fn permit() -> Option<SemaphorePermit<'static>> {
     let needed = !current::serves();
-    needed.then(|| shared::unattended().acquire().expect("nobody closes it"))
+    needed.then(|| shared::unattended().acquire_for_certain())
 }
 
 impl<T> BlockingJoinHandle<T> {

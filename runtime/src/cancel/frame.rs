@@ -50,6 +50,11 @@ impl Frame {
         Frame::begin(|_, terms, _| terms.inside_shield(), |before| ThreadTerms { limit: None, ..before })
     }
 
+    /// What would be thrown inside is an error.
+    pub(crate) fn erring() -> Frame {
+        Frame::begin(|_, terms, _| terms.inside_errors(), |before| ThreadTerms { errors: true, ..before })
+    }
+
     /// Nothing strikes inside.
     #[inline]
     pub(crate) fn closed() -> Frame {

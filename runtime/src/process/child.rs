@@ -5,9 +5,11 @@
 use super::orphans;
 use super::stream::{ChildStderr, ChildStdin, ChildStdout};
 use crate::blocking;
+use crate::cancel::{self, Cancelled};
 use crate::sys::pidfd;
 use crate::thread::{Builder, scope};
 use crate::wait::{self, Interest, Source};
+use std::any::Any;
 use std::fmt;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -223,9 +225,14 @@ fn read_both(
     scope(|scope| {
         let reads = Builder::new().spawn_scoped(scope, move || second.read_to_end(second_to))?;
         let read = first.read_to_end(first_to);
-        reads.join().unwrap_or_else(|payload| resume_unwind(payload))?;
+        reads.join().unwrap_or_else(go_on)?;
         read.map(drop)
     })
+}
+
+/// What becomes of a reading that was cut short.
+fn go_on(payload: Box<dyn Any + Send>) -> io::Result<usize> {
+    if cancel::asks_for_errors() && payload.is::<Cancelled>() { Err(cancel::error()) } else { resume_unwind(payload) }
 }
 
 impl fmt::Debug for Child {

@@ -122,7 +122,7 @@ pub(super) struct Queued {
 pub(super) enum Ended {
     /// It was chosen, for this.
     Chosen(Answer),
-    /// The deadline passed first.
+    /// The deadline passed first, or what is answered as an error came.
     TimedOut,
 }
 
@@ -134,7 +134,7 @@ impl Queued {
     pub(super) fn park(&mut self, deadline: Option<Instant>, point: Point) -> Ended {
         loop {
             let parked = self.wait.park(deadline, point);
-            if let Some(ended) = self.look(parked == Parked::TimedOut) {
+            if let Some(ended) = self.look(parked != Parked::Woken) {
                 return ended;
             }
         }

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::handle::Thread;
+use crate::cancel;
 use crate::current;
 use crate::remote::RecordRef;
 use crate::spawned::Output;
@@ -45,7 +46,9 @@ impl<T> JoinHandle<T> {
     /// # Errors
     ///
     /// The payload of the panic that ended it; [`Cancelled`](crate::Cancelled) if it was cancelled or its runtime ended
-    /// first; an [`io::Error`](std::io::Error) if it never started because there was no stack for it.
+    /// first; an [`io::Error`](std::io::Error) if it never started because there was no stack for it. Inside
+    /// [`as_errors`](crate::cancel::as_errors) also [`Cancelled`](crate::Cancelled) if the caller was: the coroutine is then
+    /// detached.
     ///
     /// # Blocking
     ///
@@ -59,8 +62,10 @@ impl<T> JoinHandle<T> {
         let (output, record) = self.parts().expect("joined once: it takes the handle");
         // SAFETY: the type is right by the contract of `new`; the caller is the holder, and this is the end of it.
         let result = unsafe { output.wait(record) };
-        self.output = None;
-        result
+        if result.is_some() {
+            self.output = None;
+        }
+        result.unwrap_or_else(|| Err(Box::new(cancel::value())))
     }
 
     /// The table and its record, unless the result was taken.

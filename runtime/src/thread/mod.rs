@@ -15,7 +15,7 @@ pub use builder::Builder;
 pub use handle::{Thread, ThreadId};
 pub use join::{JoinHandle, LocalJoinHandle};
 pub use local::{AccessError, LocalKey};
-pub use scope::{Scope, ScopedJoinHandle, scope};
+pub use scope::{Scope, ScopedJoinHandle, nursery, scope};
 pub use std::thread::{Result, available_parallelism};
 
 /// What `thread_local!` is made of. No part of the public surface.
