@@ -77,7 +77,7 @@ const RUNTIME: &[&str] = &[
 
 /// The rooms of the sockets, lowest first.
 const NET: &[&str] =
-    &["sys", "description", "closing", "socket", "acceptor", "resolve", "tcp", "udp", "unix", "os", "lib"];
+    &["sys", "description", "closing", "socket", "acceptor", "resolve", "tcp", "udp", "unix", "counted", "os", "lib"];
 
 /// The bits of an epoll event.
 const EVENT_BITS: &[&str] = &["IN", "OUT", "PRI", "RDHUP", "HUP", "ERR", "ET", "EXCLUSIVE"];

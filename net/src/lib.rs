@@ -16,6 +16,7 @@
 //! tcp/            TcpListener, TcpStream, and their builders
 //! udp/            UdpSocket, batches of datagrams
 //! unix/           UnixListener, UnixStream, UnixDatagram, ancillary data
+//! counted.rs      read_exact and write_all that can be cut short and gone on with
 //! os.rs           the paths under which std has what is not in std::net
 //! ```
 
@@ -23,6 +24,7 @@
 
 mod acceptor;
 mod closing;
+mod counted;
 mod description;
 pub mod os;
 mod resolve;
@@ -34,6 +36,7 @@ mod unix;
 
 pub use std::net::{AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6};
 
+pub use counted::{ReadCounted, WriteCounted};
 pub use resolve::{ToSocketAddrs, lookup_host};
 pub use tcp::{Incoming, IntoIncoming, TcpListener, TcpListenerBuilder, TcpStream, TcpStreamBuilder};
 pub use udp::{Datagram, DatagramMut, UdpSocket};

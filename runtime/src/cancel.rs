@@ -194,6 +194,11 @@ where
     f()
 }
 
+/// Whether anything could end a wait of the caller: in a coroutine, and inside a timeout.
+pub(crate) fn may_strike() -> bool {
+    current::with_coroutine(|worker| worker.is_some()) || current::thread_terms().limit.is_some()
+}
+
 /// Whether the caller is inside [`as_errors`].
 pub(crate) fn asks_for_errors() -> bool {
     current::with_coroutine(|worker| match worker {

@@ -4,7 +4,6 @@
 
 use super::orphans;
 use super::stream::{ChildStderr, ChildStdin, ChildStdout};
-use crate::blocking;
 use crate::cancel::{self, Cancelled};
 use crate::sys::pidfd;
 use crate::thread::{Builder, scope};
@@ -118,7 +117,7 @@ impl Child {
     /// Panics inside [`no_park`](crate::thread::no_park), unless it has ended.
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
-        if !blocking::in_coroutine() {
+        if !cancel::may_strike() {
             return self.inner().wait();
         }
         match self.inner().try_wait()? {
@@ -171,7 +170,7 @@ impl Child {
     /// As [`Child::wait`].
     pub fn wait_with_output(mut self) -> io::Result<Output> {
         drop(self.stdin.take());
-        if !blocking::in_coroutine() {
+        if !cancel::may_strike() {
             return self.into_std().wait_with_output();
         }
         let mut waiting = Waiting(self);
