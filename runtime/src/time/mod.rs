@@ -54,7 +54,7 @@ where
 
 /// Calls `f`, and unwinds it if it still waits at `at`.
 ///
-/// It strikes where a cancel would, at the cancellation points (see [`cancel`](crate::cancel)): code that only computes
+/// It strikes where a cancel would, at the cancellation points (see [`cancel`]): code that only computes
 /// is not stopped, and asks [`cancel::check`](crate::cancel::check()) now and then. Whatever `f` returns is the result, however late;
 /// nothing that came is taken back.
 ///
