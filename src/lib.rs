@@ -45,6 +45,7 @@
 //! | `std::process`, `std::os::unix::process` | [`dormouse::process`](process), [`dormouse::os::unix::process`](os::unix::process): waiting for a child, and its pipes, parks |
 //! | `std::thread` | [`dormouse::thread`](thread): coroutines where std has threads |
 //! | `std::thread_local!`, `std::thread::LocalKey` | [`thread_local!`], [`thread::LocalKey`]: of each coroutine its own |
+//! | `std::time` | [`dormouse::time`](time): std's own, and [`timeout`](time::timeout), [`deadline`](time::deadline) around any code |
 //! | `std::sync` | [`dormouse::sync`](sync): locks, [`mpsc`](sync::mpsc), `Arc`, atomics; also [`mpmc`](sync::mpmc) and [`oneshot`](sync::oneshot), unstable in std |
 //! | nothing | [`run`], [`Builder`], [`Runtime`], [`Handle`], [`metrics()`], [`spawn_local`], [`no_park`], [`Cancelled`], [`thread::stack_high_water`], [`net::lookup_host`], batches of datagrams, builders of TCP sockets, [`net::Admission`], [`net::MinRate`], [`pressure()`] |
 //! | nothing | [`block_on`] and handles that async code awaits, [`signal`] |
@@ -71,6 +72,8 @@ pub use dormouse_runtime::{
 };
 #[doc(inline)]
 pub use dormouse_runtime::{blocking, fs, io, process};
+#[doc(inline)]
+pub use dormouse_runtime::{cancel, time};
 
 /// What is specific to a platform, under std's paths.
 pub mod os {

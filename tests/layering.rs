@@ -54,6 +54,7 @@ const RUNTIME: &[&str] = &[
     "park",
     "waiter",
     "listed",
+    "time",
     "task",
     "wait",
     "budget",
@@ -94,6 +95,7 @@ const NET: &[&str] = &[
     "tcp",
     "udp",
     "unix",
+    "counted",
     "os",
     "lib",
 ];

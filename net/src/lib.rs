@@ -18,6 +18,7 @@
 //! tcp/            TcpListener, TcpStream, and their builders
 //! udp/            UdpSocket, batches of datagrams
 //! unix/           UnixListener, UnixStream, UnixDatagram, ancillary data
+//! counted.rs      read_exact and write_all that can be cut short and gone on with
 //! os.rs           the paths under which std has what is not in std::net
 //! ```
 
@@ -26,6 +27,7 @@
 mod acceptor;
 mod admission;
 mod closing;
+mod counted;
 mod description;
 pub mod os;
 mod progress;
@@ -39,6 +41,7 @@ mod unix;
 pub use std::net::{AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 pub use admission::{Admission, AdmissionMetrics, OnOverload};
+pub use counted::{ReadCounted, WriteCounted};
 pub use progress::MinRate;
 pub use resolve::{ToSocketAddrs, lookup_host};
 pub use tcp::{Incoming, IntoIncoming, TcpListener, TcpListenerBuilder, TcpStream, TcpStreamBuilder};

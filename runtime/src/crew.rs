@@ -14,6 +14,7 @@ use crate::current;
 use crate::fleet::Fleet;
 use crate::listed;
 use crate::long_run::Report;
+use crate::park;
 use crate::remote::{Origin, RecordRef, Remote};
 use crate::roster::Identity;
 use crate::spawned::{Output, Spawned};
@@ -25,7 +26,7 @@ use std::io::{self, Write};
 use std::panic::Location;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How much longer than a worker's own grace its thread is waited for.
 const LATE_THREAD: Duration = Duration::from_millis(500);
@@ -202,10 +203,14 @@ impl Crew {
     /// Waits for the threads, `grace` having begun now; one whose coroutine never yields is named and left running.
     pub(crate) fn end(mut self, grace: Duration) {
         let patience = grace.saturating_add(LATE_THREAD);
+        let start = Instant::now();
         let timed_out = self.ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout);
         let threads = std::mem::take(&mut self.threads);
         if timed_out {
-            report_stuck(&threads);
+            // Before that time it is the caller who was told to wait no longer.
+            if start.elapsed() >= patience {
+                report_stuck(&threads);
+            }
         } else {
             threads.into_iter().for_each(|(_, thread)| _ = thread.join());
         }
@@ -293,7 +298,8 @@ fn start_thread(
         }
         drop(alive);
     })?;
-    match answer.recv() {
+    // Not to be left with a thread that nobody knows of.
+    match park::shielded(|| answer.recv()) {
         Ok(Ok(())) => Ok(thread),
         Ok(Err(error)) => {
             let _ = thread.join();

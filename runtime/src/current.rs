@@ -9,7 +9,7 @@
 
 use crate::fork;
 use crate::lock::{Biased, BiasedGuard, STRANGER};
-use crate::os_thread::OsThread;
+use crate::os_thread::{OsThread, ThreadTerms};
 use crate::remote::{self, Block, Message, RecordRef, Remote, WorkerId};
 use crate::worker::Worker;
 use std::cell::Cell;
@@ -25,6 +25,10 @@ thread_local! {
 
 thread_local! {
     static LOSES: Cell<bool> = const { Cell::new(false) };
+}
+
+thread_local! {
+    static THREAD_TERMS: Cell<ThreadTerms> = const { Cell::new(ThreadTerms::PLAIN) };
 }
 
 // The threads of a model are one OS thread to std.
@@ -222,6 +226,18 @@ pub(crate) fn serve() {
 /// Whether this OS thread does.
 pub(crate) fn serves() -> bool {
     SERVES.get()
+}
+
+/// On what terms this plain thread blocks.
+#[inline(never)]
+pub(crate) fn thread_terms() -> ThreadTerms {
+    THREAD_TERMS.get()
+}
+
+/// Changes the terms on which this plain thread blocks.
+#[inline(never)]
+pub(crate) fn set_thread_terms(terms: ThreadTerms) {
+    THREAD_TERMS.set(terms);
 }
 
 /// This OS thread as a waiting party.

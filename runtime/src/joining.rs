@@ -16,6 +16,7 @@ use crate::current;
 use crate::fork;
 use crate::join_word::{JoinWord, Withdrawn};
 use crate::listed::list_thread;
+use crate::os_thread::Parked;
 use crate::remote::{self, RecordRef};
 use crate::task::Task;
 use crate::waiter::{Wait, Waiter};
@@ -28,6 +29,9 @@ pub(crate) enum Ending {
     Done,
     /// The coroutine is lost, and the word let go of (invariant 1).
     Lost,
+    /// It was not waited for, since something strikes the caller where errors are asked for (`cancel::as_errors`). It is as if
+    /// nobody had asked.
+    Struck,
 }
 
 /// Whether nobody knows that it will ever end, and the caller need not wait for it.
@@ -53,7 +57,9 @@ pub(crate) unsafe fn await_end(word: &JoinWord<Waiter, Task>, record: &RecordRef
                 // SAFETY: as above, and whoever is told of a loss calls nothing more.
                 return unsafe { lose(word) };
             }
-            wait.park_joining(|| block(&wait, record));
+            if wait.park_joining(|| block(&wait, record)) == Parked::Cancelled {
+                return Ending::Struck;
+            }
         }
     }
     Ending::Done
@@ -71,12 +77,10 @@ unsafe fn lose(word: &JoinWord<Waiter, Task>) -> Ending {
 }
 
 /// Blocks the plain thread that this wait is of.
-fn block(wait: &Wait, record: &RecordRef) {
+fn block(wait: &Wait, record: &RecordRef) -> Parked {
     let _listed = list_thread(wait.waiter());
     // Only now: `listed.rs`, invariant 1.
-    if !is_lost(record) {
-        wait.park(None, Point::Cancellable);
-    }
+    if is_lost(record) { Parked::Woken } else { wait.park(None, Point::Fallible) }
 }
 
 /// In a child of fork(2), its parent's coroutines never end; nor may one be waited for that was about to.

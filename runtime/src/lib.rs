@@ -30,6 +30,7 @@
 //! |---|---|
 //! | `cancel`, `park`, `os_thread`, `waiter` | the one suspension point, and the contract of who waits |
 //! | `listed`, `joining` | who waits for an end on no worker; how a handle is waited for, and what is said of what is lost |
+//! | `time` | timeouts around any code |
 //! | `wait`, `budget` | waiting for an fd |
 //! | `block_on`, `task` | futures, polled by us; a handle, polled by others |
 //! | `signal` | waiting for signals |
@@ -50,7 +51,7 @@ mod block_on;
 pub mod blocking;
 pub mod budget;
 mod builder;
-mod cancel;
+pub mod cancel;
 mod coroutine;
 mod counters;
 mod crew;
@@ -105,6 +106,7 @@ pub mod sync;
 mod sys;
 mod task;
 pub mod thread;
+pub mod time;
 mod timer;
 mod trim;
 pub mod wait;

@@ -16,6 +16,7 @@
 
 #![allow(unsafe_code)]
 
+use crate::cancel::Frame;
 use crate::crew::{self, Crew, Pinned, Pins, Plan};
 use crate::current;
 use crate::fleet::Fleet;
@@ -112,6 +113,8 @@ where
 {
     let nested = current::is_losing() || current::with_worker(|worker| worker.is_some());
     assert!(!nested, "run was called inside a runtime: call the function directly, or spawn it");
+    // A timeout around this call on a plain thread must not end the wait for what borrows from it.
+    let _whole = Frame::closed();
     let origin = main_origin(settings, Location::caller())?;
     let foundation = Foundation::lay(settings)?;
     let fleet = &foundation.fleet;

@@ -12,6 +12,7 @@
 
 mod events;
 mod figures;
+mod limits;
 mod lives;
 mod long_runs;
 mod orphan;
@@ -22,6 +23,7 @@ mod stop;
 mod storage;
 mod suspension;
 
+pub(crate) use limits::NEVER;
 pub(crate) use settings::WorkerSettings;
 
 use crate::fleet::Fleet;
@@ -44,6 +46,7 @@ use crate::sys::affinity::CpuSet;
 use crate::sys::clock::Clock;
 use crate::timer::Wheel;
 use crate::trim::Trim;
+use limits::Limits;
 use queue_delays::QueueDelays;
 use search::Search;
 use slab::Slab;
@@ -108,6 +111,8 @@ pub(crate) struct Worker {
     poller: RefCell<Poller>,
     /// Deadlines of parked coroutines.
     timers: RefCell<Wheel>,
+    /// When the timeouts around coroutines are over.
+    limits: Limits,
     /// Stacks, in use and free.
     stacks: RefCell<Stacks>,
     /// Unstarted coroutines.
@@ -187,6 +192,7 @@ impl Worker {
             ready: ReadyQueue::new(),
             poller: RefCell::new(Poller::new(Arc::clone(&remote))?),
             timers: RefCell::new(Wheel::new(0)),
+            limits: Limits::default(),
             stacks: RefCell::new(stacks),
             spawns: SpawnQueue::new(&remote.unstarted),
             search: Search::new(fleet.index_of(&remote)),

@@ -80,6 +80,21 @@ impl TcpStream {
     }
 }
 
+impl TcpStream {
+    /// Sends what there is room for, waiting for room for the first byte only.
+    pub(crate) fn send_some(&self, buf: &[u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return (&*self).write(buf);
+        }
+        let buf = &buf[..buf.len().min(transfer::CERTAIN_BYTES)];
+        self.socket().retry(Interest::Write, |fd| {
+            let moved = transfer::send(fd, buf)?;
+            self.socket().note_short(Interest::Write, moved, buf.len());
+            Ok(moved)
+        })
+    }
+}
+
 /// Parks the coroutine, or blocks the plain thread, until there is data, the stream has ended, or the read timeout
 /// passes ([`WouldBlock`](io::ErrorKind::WouldBlock), as std reports it). Never fails with `Interrupted`.
 impl Read for &TcpStream {

@@ -41,6 +41,16 @@ impl UnixStream {
     }
 }
 
+impl UnixStream {
+    /// Sends what there is room for, waiting for room for the first byte only.
+    pub(crate) fn send_some(&self, buf: &[u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return (&*self).write(buf);
+        }
+        self.socket().retry(Interest::Write, |fd| transfer::send(fd, buf))
+    }
+}
+
 /// Parks the coroutine, or blocks the plain thread, until there is data, the stream has ended, or the read timeout
 /// passes ([`WouldBlock`](io::ErrorKind::WouldBlock), as std reports it). Never fails with `Interrupted`.
 ///

@@ -374,7 +374,7 @@ impl World {
 
     fn check_life(&self, live: &Live) {
         let life = &self.slots[live.index].life;
-        assert_eq!((life.token, life.cancelled), (live.token, live.cancelled));
+        assert_eq!((life.token, life.terms.is_cancelled()), (live.token, live.cancelled));
         let parked = |on| State::Parked { on, shield: Shield::Open };
         let expected = match live.doing {
             Doing::Runs => State::Running,

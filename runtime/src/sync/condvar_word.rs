@@ -51,7 +51,7 @@ impl CondvarWord {
         let queued = lot::enqueue(lot::key(self), WAITS, End::Back, || self.announce()).expect("always valid");
         let mut waiting = Waiting { condvar: self, mutex, queued };
         mutex.unlock();
-        waiting.queued.park(deadline, Point::Cancellable) == Ended::Chosen(NOTIFIED)
+        waiting.queued.park(deadline, Point::Fallible) == Ended::Chosen(NOTIFIED)
     }
 
     /// Under the bucket's lock: says that somebody waits.

@@ -99,7 +99,7 @@ pub(super) fn key<T>(place: &T) -> usize {
 /// park is to undo.
 pub(super) fn check(point: Point) {
     if current::with_coroutine(|worker| worker.is_some()) {
-        park::check(point);
+        park::check(point).expect("no lock asks for errors");
     }
 }
 
@@ -138,7 +138,7 @@ pub(super) struct Queued {
 pub(super) enum Ended {
     /// It was chosen, for this.
     Chosen(Answer),
-    /// The deadline passed first.
+    /// The deadline passed first, or what is answered as an error came.
     TimedOut,
 }
 
@@ -150,7 +150,7 @@ impl Queued {
     pub(super) fn park(&mut self, deadline: Option<Instant>, point: Point) -> Ended {
         loop {
             let parked = self.wait.park(deadline, point);
-            if let Some(ended) = self.look(parked == Parked::TimedOut) {
+            if let Some(ended) = self.look(parked != Parked::Woken) {
                 return ended;
             }
         }

@@ -47,7 +47,9 @@ impl<T> JoinHandle<T> {
     /// # Errors
     ///
     /// The payload of the panic that ended it; [`Cancelled`](crate::Cancelled) if it was cancelled or its runtime ended
-    /// first; an [`io::Error`](std::io::Error) if it never started because there was no stack for it.
+    /// first; an [`io::Error`](std::io::Error) if it never started because there was no stack for it. Inside
+    /// [`as_errors`](crate::cancel::as_errors) also [`Cancelled`](crate::Cancelled) if the caller was: the coroutine is then
+    /// detached.
     ///
     /// # Blocking
     ///
@@ -61,6 +63,7 @@ impl<T> JoinHandle<T> {
         match self.await_end() {
             Ending::Done => self.take(),
             Ending::Lost => Err(cancel::payload()),
+            Ending::Struck => Err(Box::new(cancel::value())),
         }
     }
 
@@ -176,6 +179,7 @@ impl<T> Future for JoinHandle<T> {
                 self.lose();
                 Err(cancel::payload())
             }
+            Ending::Struck => unreachable!("a poll does not wait"),
         })
     }
 }

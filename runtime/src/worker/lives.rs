@@ -39,7 +39,9 @@ impl Worker {
             let coroutine = Coroutine::new(stack, move || unsafe { RecordRef::run(body, start) });
             let mut slot = Slot::new(record, extent, coroutine);
             slot.life.token = letters.unpark;
-            slot.life.cancelled = dropped && CAN_UNWIND;
+            if dropped && CAN_UNWIND {
+                slot.life.terms.note_cancel();
+            }
             slot
         });
         self.enter(index, &slot.record);

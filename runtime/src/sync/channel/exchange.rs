@@ -207,7 +207,7 @@ impl<T> Exchange<T> {
             let number = state.await_room(had, standing, Some(message));
             drop(state);
             let place = Offer { core: self, number };
-            parked = party.park(deadline, Point::Cancellable);
+            parked = party.park(deadline, Point::Fallible);
             std::mem::forget(place);
             state = self.lock_on(worker);
             let Some(Some(back)) = state.leave_senders(number) else {
@@ -263,7 +263,7 @@ impl<T> Exchange<T> {
             drop(state);
             self.wake_on(worker, met);
             let place = Ear { core: self, number };
-            parked = party.park(deadline, Point::Cancellable);
+            parked = party.park(deadline, Point::Fallible);
             std::mem::forget(place);
             state = self.lock_on(worker);
             state.leave_receivers(number);
