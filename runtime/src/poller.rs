@@ -314,12 +314,13 @@ impl Poller {
             return;
         }
         let list = watched.shared.lock();
-        if list.find(self.remote.id).is_some() && !self.remote.epoll.delete(watched.fd) {
+        let is_listed = list.find(self.remote.id).is_some();
+        if is_listed && !self.remote.epoll.delete(watched.fd) {
             // Its next event comes here again.
             return;
         }
         watched.events = 0;
-        if list.find(self.remote.id).is_none() {
+        if !is_listed {
             return;
         }
         let others: Vec<_> = list.iter().filter(|other| other.worker != self.remote.id).collect();

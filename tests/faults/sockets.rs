@@ -1,7 +1,7 @@
 //! UDP and Unix sockets, and the options of multicast.
 
 use crate::pages::*;
-use crate::tcp::{PATIENCE, is_seven};
+use crate::tcp::is_seven;
 use crate::walk::As::Coroutine;
 use crate::walk::Seen::{Waited, WaitedOut};
 use crate::walk::{Row, Seen, Strike};
@@ -14,22 +14,22 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
-fn udp() -> io::Result<UdpSocket> {
+fn udp(strike: &Strike) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind(("127.0.0.1", 0))?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    socket.set_write_timeout(Some(PATIENCE))?;
+    socket.set_read_timeout(Some(strike.patience()))?;
+    socket.set_write_timeout(Some(strike.patience()))?;
     Ok(socket)
 }
 
 /// A socket, and one that has sent it something.
-fn fed() -> io::Result<(UdpSocket, std::net::UdpSocket)> {
-    let (ours, peer) = (udp()?, std::net::UdpSocket::bind(("127.0.0.1", 0))?);
+fn fed(strike: &Strike) -> io::Result<(UdpSocket, std::net::UdpSocket)> {
+    let (ours, peer) = (udp(strike)?, std::net::UdpSocket::bind(("127.0.0.1", 0))?);
     (0..4).try_for_each(|_| peer.send_to(&[7], ours.local_addr()?).map(drop))?;
     Ok((ours, peer))
 }
 
 fn receives(strike: &Strike) -> io::Result<()> {
-    let (ours, peer) = fed()?;
+    let (ours, peer) = fed(strike)?;
     strike.on(|| {
         let mut byte = [0];
         let (_, from) = ours.recv_from(&mut byte)?;
@@ -41,7 +41,7 @@ fn receives(strike: &Strike) -> io::Result<()> {
 }
 
 fn receives_many(strike: &Strike) -> io::Result<()> {
-    let (ours, _peer) = fed()?;
+    let (ours, _peer) = fed(strike)?;
     strike.on(|| {
         let mut byte = [0];
         ours.recv_many(&mut [DatagramMut::new(&mut byte)])?;
@@ -60,7 +60,7 @@ fn have_come(count: usize, peer: &std::net::UdpSocket) -> io::Result<()> {
 }
 
 fn sends(strike: &Strike) -> io::Result<()> {
-    let (ours, peer, mut sent) = (udp()?, std::net::UdpSocket::bind(("127.0.0.1", 0))?, 0);
+    let (ours, peer, mut sent) = (udp(strike)?, std::net::UdpSocket::bind(("127.0.0.1", 0))?, 0);
     let addr = peer.local_addr()?;
     strike.on(|| {
         ours.send_to(&[7], addr)?;
@@ -71,7 +71,7 @@ fn sends(strike: &Strike) -> io::Result<()> {
 }
 
 fn sends_many(strike: &Strike) -> io::Result<()> {
-    let (ours, peer, mut sent) = (udp()?, std::net::UdpSocket::bind(("127.0.0.1", 0))?, 0);
+    let (ours, peer, mut sent) = (udp(strike)?, std::net::UdpSocket::bind(("127.0.0.1", 0))?, 0);
     let addr = peer.local_addr()?;
     strike.on(|| {
         sent += ours.send_many(&[Datagram::to(&[7], addr), Datagram::to(&[7], addr)])?;
@@ -86,13 +86,13 @@ fn binds(strike: &Strike) -> io::Result<()> {
 }
 
 fn notes_its_peer(strike: &Strike) -> io::Result<()> {
-    let (ours, peer) = (udp()?, udp()?.local_addr()?);
+    let (ours, peer) = (udp(strike)?, udp(strike)?.local_addr()?);
     strike.on(|| ours.connect(peer));
     Ok(())
 }
 
 fn gets_multicast(strike: &Strike) -> io::Result<()> {
-    let ours = udp()?;
+    let ours = udp(strike)?;
     strike.on(|| ours.broadcast().map(drop));
     strike.on(|| ours.multicast_loop_v4().map(drop));
     strike.on(|| ours.multicast_ttl_v4().map(drop));
@@ -100,7 +100,7 @@ fn gets_multicast(strike: &Strike) -> io::Result<()> {
 }
 
 fn sets_multicast(strike: &Strike) -> io::Result<()> {
-    let ours = udp()?;
+    let ours = udp(strike)?;
     strike.on(|| ours.set_broadcast(true));
     strike.on(|| ours.set_multicast_loop_v4(false));
     strike.on(|| ours.set_multicast_ttl_v4(3));
@@ -171,7 +171,7 @@ fn unix_names_peer(strike: &Strike) -> io::Result<()> {
 /// Descriptors that come with bytes come once, and none stays open.
 fn unix_receives_descriptors(strike: &Strike) -> io::Result<()> {
     let (ours, peer) = UnixStream::pair()?;
-    ours.set_read_timeout(Some(PATIENCE))?;
+    ours.set_read_timeout(Some(strike.patience()))?;
     let mut room = [0; 64];
     let mut rights = SocketAncillary::new(&mut room);
     rights.add_fds(&[0]);
@@ -189,7 +189,7 @@ fn unix_receives_descriptors(strike: &Strike) -> io::Result<()> {
 
 fn unix_sends_descriptors(strike: &Strike) -> io::Result<()> {
     let (ours, mut peer) = UnixStream::pair()?;
-    ours.set_write_timeout(Some(PATIENCE))?;
+    ours.set_write_timeout(Some(strike.patience()))?;
     let mut sent = 0;
     strike.on(|| {
         let mut room = [0; 64];
@@ -205,22 +205,22 @@ fn unix_sends_descriptors(strike: &Strike) -> io::Result<()> {
     Ok(())
 }
 
-fn unix_datagram() -> io::Result<(UnixDatagram, SocketAddr)> {
+fn unix_datagram(strike: &Strike) -> io::Result<(UnixDatagram, SocketAddr)> {
     let addr = fresh_name()?;
     let socket = UnixDatagram::bind_addr(&addr)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    socket.set_write_timeout(Some(PATIENCE))?;
+    socket.set_read_timeout(Some(strike.patience()))?;
+    socket.set_write_timeout(Some(strike.patience()))?;
     Ok((socket, addr))
 }
 
 fn unix_datagram_sends(strike: &Strike) -> io::Result<()> {
-    let ((ours, _), (_peer, addr)) = (unix_datagram()?, unix_datagram()?);
+    let ((ours, _), (_peer, addr)) = (unix_datagram(strike)?, unix_datagram(strike)?);
     strike.on(|| ours.send_to_addr(&[7], &addr).map(drop));
     Ok(())
 }
 
 fn unix_datagram_receives(strike: &Strike) -> io::Result<()> {
-    let ((ours, addr), (peer, _)) = (unix_datagram()?, unix_datagram()?);
+    let ((ours, addr), (peer, _)) = (unix_datagram(strike)?, unix_datagram(strike)?);
     (0..4).try_for_each(|_| peer.send_to_addr(&[7], &addr).map(drop))?;
     strike.on(|| {
         let mut byte = [0];

@@ -3,16 +3,12 @@
 use crate::pages::*;
 use crate::walk::As::Coroutine;
 use crate::walk::Seen::{Lasting, Nothing, Waited, WaitedOut};
-use crate::walk::{Row, Seen, Strike};
+use crate::walk::{IN_VAIN, Row, Seen, Strike};
 use dormouse::net::{Shutdown, TcpListener, TcpStream};
 use libc::*;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
-use std::time::Duration;
-
-/// What waits too long gives up.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(60);
 
 pub(crate) fn listener() -> io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
@@ -21,18 +17,18 @@ pub(crate) fn listener() -> io::Result<(TcpListener, SocketAddr)> {
 }
 
 /// Ours and its peer, which is std's.
-pub(crate) fn pair() -> io::Result<(TcpStream, std::net::TcpStream)> {
+pub(crate) fn pair(strike: &Strike) -> io::Result<(TcpStream, std::net::TcpStream)> {
     let (listener, addr) = listener()?;
     let peer = std::net::TcpStream::connect(addr)?;
     let (ours, _) = listener.accept()?;
-    ours.set_read_timeout(Some(PATIENCE))?;
-    ours.set_write_timeout(Some(PATIENCE))?;
+    ours.set_read_timeout(Some(strike.patience()))?;
+    ours.set_write_timeout(Some(strike.patience()))?;
     Ok((ours, peer))
 }
 
 /// As [`pair`]; there are bytes to be read.
-fn fed() -> io::Result<(TcpStream, std::net::TcpStream)> {
-    let (ours, mut peer) = pair()?;
+fn fed(strike: &Strike) -> io::Result<(TcpStream, std::net::TcpStream)> {
+    let (ours, mut peer) = pair(strike)?;
     peer.write_all(&[7; 8])?;
     Ok((ours, peer))
 }
@@ -43,7 +39,7 @@ pub(crate) fn is_seven(byte: [u8; 1]) {
 }
 
 fn reads(strike: &Strike) -> io::Result<()> {
-    let (mut ours, _peer) = fed()?;
+    let (mut ours, _peer) = fed(strike)?;
     strike.on(|| {
         let mut byte = [0];
         ours.read_exact(&mut byte).map(|()| is_seven(byte))
@@ -52,13 +48,13 @@ fn reads(strike: &Strike) -> io::Result<()> {
 }
 
 fn peeks(strike: &Strike) -> io::Result<()> {
-    let (ours, _peer) = fed()?;
+    let (ours, _peer) = fed(strike)?;
     strike.on(|| ours.peek(&mut [0]).map(drop));
     Ok(())
 }
 
 fn reads_vectored(strike: &Strike) -> io::Result<()> {
-    let (mut ours, _peer) = fed()?;
+    let (mut ours, _peer) = fed(strike)?;
     strike.on(|| {
         let mut byte = [0];
         ours.read_vectored(&mut [IoSliceMut::new(&mut byte)]).map(|_| is_seven(byte))
@@ -67,7 +63,7 @@ fn reads_vectored(strike: &Strike) -> io::Result<()> {
 }
 
 fn writes(strike: &Strike) -> io::Result<()> {
-    let (mut ours, mut peer) = pair()?;
+    let (mut ours, mut peer) = pair(strike)?;
     strike.on(|| {
         ours.write_all(&[7])?;
         let mut byte = [0];
@@ -80,7 +76,7 @@ fn writes(strike: &Strike) -> io::Result<()> {
 }
 
 fn writes_vectored(strike: &Strike) -> io::Result<()> {
-    let (mut ours, mut peer) = pair()?;
+    let (mut ours, mut peer) = pair(strike)?;
     strike.on(|| ours.write_vectored(&[IoSlice::new(&[7]), IoSlice::new(&[7])]).map(drop));
     drop(ours);
     let mut all = Vec::new();
@@ -104,7 +100,7 @@ fn accepts(strike: &Strike) -> io::Result<()> {
 
 fn connects(strike: &Strike) -> io::Result<()> {
     let (_listener, addr) = listener()?;
-    strike.on(|| TcpStream::connect_timeout(&addr, PATIENCE).map(drop));
+    strike.on(|| TcpStream::connect_timeout(&addr, strike.patience()).map(drop));
     Ok(())
 }
 
@@ -114,26 +110,26 @@ fn listens(strike: &Strike) -> io::Result<()> {
 }
 
 fn shuts(strike: &Strike) -> io::Result<()> {
-    let (ours, _peer) = pair()?;
+    let (ours, _peer) = pair(strike)?;
     strike.on(|| ours.shutdown(Shutdown::Write));
     Ok(())
 }
 
 fn names_itself(strike: &Strike) -> io::Result<()> {
-    let (ours, _peer) = pair()?;
+    let (ours, _peer) = pair(strike)?;
     strike.on(|| ours.local_addr().map(drop));
     Ok(())
 }
 
 fn names_its_peer(strike: &Strike) -> io::Result<()> {
-    let (ours, _peer) = pair()?;
+    let (ours, _peer) = pair(strike)?;
     strike.on(|| ours.peer_addr().map(drop));
     Ok(())
 }
 
 /// Asks for each option there is.
 fn gets_options(strike: &Strike) -> io::Result<()> {
-    let (ours, _peer) = pair()?;
+    let (ours, _peer) = pair(strike)?;
     strike.on(|| ours.nodelay().map(drop));
     strike.on(|| ours.read_timeout().map(drop));
     strike.on(|| ours.linger().map(drop));
@@ -143,8 +139,8 @@ fn gets_options(strike: &Strike) -> io::Result<()> {
 }
 
 fn sets_options(strike: &Strike) -> io::Result<()> {
-    let (ours, _peer) = pair()?;
-    strike.on(|| ours.set_read_timeout(Some(PATIENCE)));
+    let (ours, _peer) = pair(strike)?;
+    strike.on(|| ours.set_read_timeout(Some(IN_VAIN)));
     strike.on(|| ours.set_ttl(60));
     strike.on(|| ours.set_linger(None));
     strike.on(|| ours.set_nodelay(true));
@@ -152,14 +148,15 @@ fn sets_options(strike: &Strike) -> io::Result<()> {
 }
 
 fn changes_mode(strike: &Strike) -> io::Result<()> {
-    let (ours, _peer) = pair()?;
+    let (ours, _peer) = pair(strike)?;
     strike.on(|| ours.set_nonblocking(false));
     Ok(())
 }
 
 /// One that strangers know asks for its mode before it waits, here in vain.
 fn asks_for_mode(strike: &Strike) -> io::Result<()> {
-    let (mut ours, _peer) = pair()?;
+    let (mut ours, _peer) = pair(strike)?;
+    ours.set_read_timeout(Some(IN_VAIN))?;
     let _lent = ours.as_fd();
     strike.on(|| match ours.read(&mut [0]) {
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
@@ -169,14 +166,14 @@ fn asks_for_mode(strike: &Strike) -> io::Result<()> {
 }
 
 fn clones(strike: &Strike) -> io::Result<()> {
-    let (ours, _peer) = pair()?;
+    let (ours, _peer) = pair(strike)?;
     strike.on(|| ours.try_clone().map(drop));
     Ok(())
 }
 
 fn closes(strike: &Strike) -> io::Result<()> {
     strike.on(|| {
-        let (ours, peer) = pair()?;
+        let (ours, peer) = pair(strike)?;
         drop((ours, peer));
         Ok(())
     });

@@ -156,6 +156,9 @@ enum Lasts {
     On,
 }
 
+/// How long is waited for what does not come.
+pub(crate) const IN_VAIN: Duration = Duration::from_millis(60);
+
 /// How many are a great many.
 const MANY: u64 = 50;
 
@@ -181,6 +184,12 @@ impl Strike {
 
     fn seen(&self) -> Seen {
         self.row.seen_of(self.errno)
+    }
+
+    /// How long an operation may wait: short where it waits in vain, else so long that a busy machine comes in time.
+    pub(crate) fn patience(&self) -> Duration {
+        let is_in_vain = self.lasts == Lasts::On && matches!(self.seen(), Seen::WaitedOut(_));
+        if is_in_vain { IN_VAIN } else { Duration::from_secs(15) }
     }
 
     /// Calls `f` while the call fails.

@@ -2,10 +2,10 @@
 
 use crate::pages::*;
 use crate::support::eventually;
-use crate::tcp::{PATIENCE, listener, pair};
+use crate::tcp::{listener, pair};
 use crate::walk::As::{Coroutine, Thread};
 use crate::walk::Seen::{Aborts, Lasting, Nothing, Panics, Retried, Waited};
-use crate::walk::{Row, Seen, Strike};
+use crate::walk::{IN_VAIN, Row, Seen, Strike};
 use dormouse::os::unix::net::UnixStream;
 use dormouse::sync::mpsc::channel;
 use dormouse::{Runtime, fs, process, signal, spawn_local, thread};
@@ -27,7 +27,7 @@ fn in_vain<T>(answer: io::Result<T>) -> io::Result<()> {
 
 /// Sleeps until a byte comes, without a deadline.
 fn parks_for_a_byte(strike: &Strike) -> io::Result<()> {
-    let (mut ours, peer) = pair()?;
+    let (mut ours, peer) = pair(strike)?;
     ours.set_read_timeout(None)?;
     strike.on(|| {
         let mut peer = peer.try_clone()?;
@@ -50,7 +50,8 @@ fn sleeps(strike: &Strike) -> io::Result<()> {
 
 /// What epoll cannot watch cannot be waited for.
 fn waits_in_vain(strike: &Strike) -> io::Result<()> {
-    let (mut ours, _peer) = pair()?;
+    let (mut ours, _peer) = pair(strike)?;
+    ours.set_read_timeout(Some(IN_VAIN))?;
     strike.on(|| in_vain(ours.read(&mut [0])));
     Ok(())
 }
@@ -62,8 +63,8 @@ fn waits_for_more(strike: &Strike) -> io::Result<()> {
     while ours.write(&[0; 4096]).is_ok() {}
     while ours.write(&[0]).is_ok() {}
     ours.set_nonblocking(false)?;
-    ours.set_read_timeout(Some(PATIENCE))?;
-    ours.set_write_timeout(Some(PATIENCE))?;
+    ours.set_read_timeout(Some(IN_VAIN))?;
+    ours.set_write_timeout(Some(IN_VAIN))?;
     in_vain(ours.read(&mut [0]))?;
     strike.on(|| in_vain(ours.write(&[7])));
     Ok(())
