@@ -52,8 +52,8 @@ pub(crate) fn check_overload(rows: &[Row], capacity: f64) -> io::Result<()> {
 }
 
 pub(crate) fn slow(server: &str, pairs: &[Pair]) -> String {
-    let mut text =
-        format!("{server}:\n  pair   alone p50 us     p99 us   among slow p50 us     p99 us   p99 ratio   cut off\n");
+    let mut text = format!("{server}; microseconds, alone and among slow clients:\n");
+    text += "  pair        p50                  p90                  p99         p90 ratio  p99 ratio   cut off\n";
     for (n, pair) in pairs.iter().enumerate() {
         row(&mut text, &(n + 1).to_string(), &pair.alone, &pair.among_slow, pair.cut_off);
     }
@@ -65,15 +65,13 @@ pub(crate) fn slow(server: &str, pairs: &[Pair]) -> String {
 
 fn row(text: &mut String, name: &str, alone: &Histogram<u64>, among_slow: &Histogram<u64>, cut_off: usize) {
     let at = |histogram: &Histogram<u64>, quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
-    let ratio = at(among_slow, 0.99) / at(alone, 0.99);
-    let _ = writeln!(
-        text,
-        "  {name:<4} {:>14.1} {:>10.1} {:>19.1} {:>10.1} {ratio:>11.2} {cut_off:>9}",
-        at(alone, 0.5),
-        at(alone, 0.99),
-        at(among_slow, 0.5),
-        at(among_slow, 0.99),
-    );
+    let both = |quantile| (at(alone, quantile), at(among_slow, quantile));
+    let _ = write!(text, "  {name:<4}");
+    for (alone, among_slow) in [0.5, 0.9, 0.99].map(both) {
+        let _ = write!(text, " {alone:>9.1} {among_slow:>9.1} ");
+    }
+    let [p90, p99] = [0.9, 0.99].map(|quantile| at(among_slow, quantile) / at(alone, quantile));
+    let _ = writeln!(text, " {p90:>9.2} {p99:>10.2} {cut_off:>9}");
 }
 
 /// All pairs as one.
