@@ -8,9 +8,8 @@
 //! since then the socket object still holds the descriptor open.
 //! Invariant 3: an acceptor is registered exactly while somebody here waits for it. EXCLUSIVE wakes one worker for a
 //! connection; one that nobody here would take would strand. Whoever leaves passes on what is there.
-//! Invariant 4: a stream is registered at its first wait and stays so. It is watched for writing from the first wait to
-//! write on, not before: a datagram or Unix socket becomes writable, with an edge each time, whenever its peer has taken
-//! something, which is nothing to who only reads.
+//! Invariant 4: a stream is registered at its first wait and stays so, for writing from the first wait to write on: a datagram or
+//! Unix socket has an edge for all that its peer takes, which is nothing to who only reads.
 
 use crate::once_arc::OnceArc;
 use crate::prefetch::prefetch;
