@@ -155,7 +155,6 @@ impl Poller {
         ((u64::from(self.looks) * count as u64) >> 32) as usize
     }
 
-    /// What one event says, of whatever source and however late.
     pub(crate) fn latch<L: Links>(
         &mut self,
         token: u64,
