@@ -154,13 +154,13 @@ fn a_scope_is_not_left_before_a_lost_child_has_ended() {
         let scoped = runtime.spawn(move || {
             let gone = AtomicBool::new(false);
             let _gone = OnDrop(|| gone.store(true, SeqCst));
-            let own = std::thread::current().id();
+            let (own, begun) = (std::thread::current().id(), AtomicBool::new(false));
             thread::scope(|s| {
                 let children: Vec<_> = (0..40)
                     .map(|_| {
                         s.spawn(|| {
                             if std::thread::current().id() != own {
-                                sends.send(()).unwrap();
+                                begun.store(true, SeqCst);
                                 while !lets.load(SeqCst) {
                                     assert!(!gone.load(SeqCst), "its frame is gone");
                                     uses.fetch_add(1, SeqCst);
@@ -170,6 +170,11 @@ fn a_scope_is_not_left_before_a_lost_child_has_ended() {
                         })
                     })
                     .collect();
+                // Keeps its worker until the other one has taken a child.
+                while !begun.load(SeqCst) {
+                    std::hint::spin_loop();
+                }
+                sends.send(()).unwrap();
                 for child in children {
                     let _ = child.join();
                 }
