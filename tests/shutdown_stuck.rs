@@ -128,12 +128,12 @@ fn an_end_in_the_background_tells_them_too() {
 fn a_worker_that_comes_back_in_that_moment_hands_over_once() {
     bounded(120, || {
         let mut told = 0;
-        for round in 0..30 {
+        for round in 0..12 {
             let Stuck { runtime, kept, dropped, let_go } = Stuck::new(8);
             let waits = wait_each(kept);
             let ends = std::thread::spawn(move || runtime.shutdown_timeout(Duration::ZERO));
             // The thread is given up half a second after the deadline.
-            std::thread::sleep(Duration::from_micros(499_000 + 100 * round));
+            std::thread::sleep(Duration::from_micros(499_000 + 250 * round));
             let_go.store(true, SeqCst);
             told += waits.into_iter().map(|wait| usize::from(wait.join().unwrap())).sum::<usize>();
             ends.join().unwrap();
