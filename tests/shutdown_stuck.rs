@@ -128,12 +128,12 @@ fn an_end_in_the_background_tells_them_too() {
 fn a_worker_that_comes_back_in_that_moment_hands_over_once() {
     bounded(120, || {
         let mut told = 0;
-        for round in 0..30 {
+        for round in 0..12 {
             let Stuck { runtime, kept, dropped, let_go } = Stuck::new(8);
             let waits = wait_each(kept);
             let ends = std::thread::spawn(move || runtime.shutdown_timeout(Duration::ZERO));
             // The thread is given up half a second after the deadline.
-            std::thread::sleep(Duration::from_micros(499_000 + 100 * round));
+            std::thread::sleep(Duration::from_micros(499_000 + 250 * round));
             let_go.store(true, SeqCst);
             told += waits.into_iter().map(|wait| usize::from(wait.join().unwrap())).sum::<usize>();
             ends.join().unwrap();
@@ -154,13 +154,13 @@ fn a_scope_is_not_left_before_a_lost_child_has_ended() {
         let scoped = runtime.spawn(move || {
             let gone = AtomicBool::new(false);
             let _gone = OnDrop(|| gone.store(true, SeqCst));
-            let own = std::thread::current().id();
+            let (own, begun) = (std::thread::current().id(), AtomicBool::new(false));
             thread::scope(|s| {
                 let children: Vec<_> = (0..40)
                     .map(|_| {
                         s.spawn(|| {
                             if std::thread::current().id() != own {
-                                sends.send(()).unwrap();
+                                begun.store(true, SeqCst);
                                 while !lets.load(SeqCst) {
                                     assert!(!gone.load(SeqCst), "its frame is gone");
                                     uses.fetch_add(1, SeqCst);
@@ -170,6 +170,11 @@ fn a_scope_is_not_left_before_a_lost_child_has_ended() {
                         })
                     })
                     .collect();
+                // Keeps its worker until the other one has taken a child.
+                while !begun.load(SeqCst) {
+                    std::hint::spin_loop();
+                }
+                sends.send(()).unwrap();
                 for child in children {
                     let _ = child.join();
                 }
