@@ -154,9 +154,7 @@ fn what_has_a_timeout_answers_that_it_is_over() {
     });
     ends(|| {
         let (mutex, condvar) = (Mutex::new(0), Condvar::new());
-        // Woken for no reason, as it may be.
-        let guard = condvar.wait(mutex.lock().unwrap()).unwrap();
-        let (guard, late) = condvar.wait_timeout(guard, LONG).unwrap();
+        let (guard, late) = condvar.wait_timeout(mutex.lock().unwrap(), LONG).unwrap();
         drop(guard);
         late.timed_out() && !mutex.is_poisoned()
     });
@@ -198,6 +196,66 @@ fn what_cannot_say_so_waits_on() {
             assert!(!waits.is_finished());
             notify.notify_one();
             assert!(is_cancelled(&waits.join()));
+        });
+    });
+}
+
+/// Nor does a condition variable that has no timeout to name: a loop around it would spin.
+#[test]
+fn a_condition_is_waited_for() {
+    bounded(10, || {
+        run(|| {
+            let shared = Arc::new((Mutex::new((false, 0)), Condvar::new()));
+            let sees = Arc::clone(&shared);
+            let waits = spawn(move || {
+                cancel::as_errors(|| {
+                    let mut state = sees.0.lock().unwrap();
+                    while !state.0 {
+                        state.1 += 1;
+                        state = sees.1.wait(state).unwrap();
+                    }
+                    state.1
+                })
+            });
+            (0..4).for_each(|_| thread::yield_now());
+            waits.cancel();
+            (0..4).for_each(|_| thread::yield_now());
+            assert!(!waits.is_finished());
+            shared.0.lock().unwrap().0 = true;
+            shared.1.notify_one();
+            assert!(waits.join().unwrap() <= 2);
+        });
+    });
+}
+
+/// A call that has no error to give is made, also by one that was cancelled before.
+#[test]
+fn a_blocking_call_is_made() {
+    bounded(10, || {
+        run(|| {
+            let handle = spawn(|| {
+                assert!(catch_unwind(thread::park).is_err());
+                cancel::as_errors(|| dormouse::blocking(|| 7))
+            });
+            thread::yield_now();
+            handle.cancel();
+            assert_eq!(handle.join().unwrap(), 7);
+        });
+    });
+}
+
+/// What has ended is no error, though it ended in the turn that a cancelled one gives to others first.
+#[test]
+fn a_coroutine_that_needs_no_wait_is_joined() {
+    bounded(10, || {
+        run(|| {
+            let handle = spawn(|| {
+                assert!(catch_unwind(thread::park).is_err());
+                cancel::as_errors(|| spawn(|| 7).join().unwrap())
+            });
+            thread::yield_now();
+            handle.cancel();
+            assert_eq!(handle.join().unwrap(), 7);
         });
     });
 }

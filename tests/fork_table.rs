@@ -7,10 +7,13 @@ use dormouse::net::{TcpListener, TcpStream, UdpSocket};
 use dormouse::sync::{Barrier, Condvar, Mutex, Notify, OnceLock, RwLock, Semaphore, WaitGroup, mpmc, mpsc, oneshot};
 use dormouse::{Builder, Handle, block_on, spawn, spawn_local, thread};
 use dormouse_runtime::{blocking, fs, process};
+use std::future::Future;
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 use support::{child, eventually, message};
 
@@ -27,7 +30,7 @@ use Fate::{Dead, Works};
 type Entry = (&'static str, Fate, fn());
 
 /// The status with which a child ended that did `f`: 0 if `f` returned, 1 if it said that the runtime is dead. Panics if it hangs.
-fn fate_in_child(name: &str, f: fn()) -> Fate {
+fn fate_in_child(name: &str, f: impl FnOnce()) -> Fate {
     // SAFETY: what the child does needs nothing of other threads but the allocator, to which libc sees.
     let child = unsafe { libc::fork() };
     assert!(child >= 0, "fork: {}", std::io::Error::last_os_error());
@@ -252,4 +255,39 @@ fn a_lock_whose_woken_waiter_stayed_with_the_parent() {
         waiters.into_iter().chain([keeper]).for_each(|waiter| waiter.join().unwrap());
     });
     ended.succeeded();
+}
+
+/// Where a child has handles and tasks of its own, those that it inherited are none of its business, and are let go of.
+#[test]
+fn an_inherited_handle_that_was_polled_is_nobodys_in_a_child() {
+    let ended = child("an_inherited_handle_that_was_polled_is_nobodys_in_a_child", 60, || {
+        let runtime = Builder::new().workers(1).build().unwrap();
+        let mut inherited = runtime.spawn(thread::park);
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut inherited).poll(&mut context).is_pending());
+        let mut inherited = Some(inherited);
+        let fate = fate_in_child("a handle", || {
+            let runtime = Builder::new().workers(1).build().unwrap();
+            let mut own = runtime.spawn(thread::park);
+            let woken = Arc::new(Woken(AtomicBool::new(false)));
+            let waker = Waker::from(Arc::clone(&woken));
+            let mut context = Context::from_waker(&waker);
+            assert!(Pin::new(&mut own).poll(&mut context).is_pending());
+            drop(inherited.take());
+            assert!(Pin::new(&mut own).poll(&mut context).is_pending());
+            own.thread().unpark();
+            eventually(5, "its own task is woken", || woken.0.load(SeqCst));
+        });
+        assert_eq!(fate, Works);
+    });
+    ended.succeeded();
+}
+
+/// Notes that it was woken.
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, SeqCst);
+    }
 }

@@ -4,7 +4,9 @@
 
 mod support;
 
+use dormouse::cancel::as_errors;
 use dormouse::sync::mpsc::{Receiver, Sender, channel};
+use dormouse::time::timeout;
 use dormouse::{Builder, Runtime, block_on, spawn, thread};
 use std::panic::catch_unwind;
 use std::sync::Arc;
@@ -97,6 +99,22 @@ fn whoever_joins_what_a_stuck_worker_keeps_is_told_once() {
     });
     ended.succeeded();
     ended.said(&["worker 'burrow-0' runs coroutine", "which does not yield", "went on"]);
+}
+
+/// The same where who waits for the end is told by its own timeout to wait no longer, by an unwind or by an error.
+#[test]
+fn an_end_that_is_not_waited_for_tells_them_too() {
+    let waits: [fn(Runtime); 2] =
+        [|runtime| runtime.shutdown_timeout(GRACE), |runtime| as_errors(|| runtime.shutdown_timeout(GRACE))];
+    for (wait, throws) in waits.into_iter().zip([true, false]) {
+        bounded(30, move || {
+            let Stuck { runtime, kept, let_go, .. } = Stuck::new(1);
+            let ended = run(|| timeout(GRACE, || wait(runtime)));
+            assert_eq!(ended.is_err(), throws);
+            assert!(wait_each(kept).into_iter().all(|told| told.join().unwrap()));
+            let_go.store(true, SeqCst);
+        });
+    }
 }
 
 /// The same where nobody waits for the end.

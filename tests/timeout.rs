@@ -293,6 +293,27 @@ fn a_cancel_that_comes_during_the_unwind_strikes_after_it() {
     });
 }
 
+/// Asking in a loop leaves those who make the answer unsure a turn to end that.
+#[test]
+fn a_loop_that_asks_ends_although_another_unwinds() {
+    bounded(20, || {
+        run(|| {
+            let other = spawn(|| {
+                let _sleeps = OnDrop(|| thread::sleep(2 * SOON));
+                panic!("unwinds slowly");
+            });
+            (0..10).for_each(|_| thread::yield_now());
+            let asks: fn() = || {
+                loop {
+                    dormouse::cancel::check();
+                }
+            };
+            assert!(elapsed(&time::timeout(SOON, asks)));
+            assert!(other.join().is_err());
+        });
+    });
+}
+
 /// While another coroutine of the worker is suspended in its unwind, nobody knows who unwinds, and nothing is thrown.
 #[test]
 fn it_waits_until_it_is_certain_that_nothing_else_unwinds() {
@@ -303,12 +324,7 @@ fn it_waits_until_it_is_certain_that_nothing_else_unwinds() {
                 panic!("unwinds slowly");
             });
             (0..10).for_each(|_| thread::yield_now());
-            // A park may return for no reason: here it does, to look again.
-            let park: fn() = || {
-                loop {
-                    thread::park();
-                }
-            };
+            let park: fn() = thread::park;
             for wait in [park, || thread::sleep(LONG), || drop(spawn(thread::park).join())] {
                 let start = Instant::now();
                 let unsure = spawn(move || elapsed(&time::timeout(SOON, wait)));

@@ -84,7 +84,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    run(f).expect("failed to start a thread for a call that blocks")
+    run_at(Point::Cancellable, None, f).expect("failed to start a thread for a call that blocks")
 }
 
 /// Sets how many threads a pool may have; 512 unless set. There is one pool in the process for the calls whose result
@@ -186,11 +186,19 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    run_at(Point::Fallible, deadline, f)
+}
+
+fn run_at<F, T>(point: Point, deadline: Option<Instant>, f: F) -> io::Result<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
     if !in_coroutine() {
         return Ok(f());
     }
-    park::check(Point::Fallible)?;
-    Pending::submit(shared::for_results(), f).wait(deadline, Point::Fallible)
+    park::check(point)?;
+    Pending::submit(shared::for_results(), f).wait(deadline, point)
 }
 
 /// As [`run`], but a cancel strikes only before the call is handed over: what has begun is waited for. For what must

@@ -19,6 +19,7 @@
 //! | `JoinHandle::join`                                     | before and while parked; the handle is dropped | `Cancelled`; the handle is dropped |
 //! | socket operations that find nothing to do at once      | before and while parked; nothing was transferred, but see below | an `io::Error` |
 //! | `blocking::run`, `run_until`                           | before it hands over; while parked: a call not begun is never made | an `io::Error` |
+//! | `blocking`                                             | as `blocking::run`                           | waits on |
 //! | `thread::spawn_blocking`, while the queue is full      | before and while parked; the closure is dropped uncalled | waits on |
 //! | `BlockingJoinHandle::join`                             | before and while parked; the handle is dropped | waits on                         |
 //! | `fs`: whatever waits for a device, or for another's turn at the cursor | before and while parked; see `fs` for what it leaves | an `io::Error`; waits on for a turn |
@@ -31,7 +32,7 @@
 //! | `Semaphore::acquire` and its kin                       | before and while parked; permits granted go to the next | `AcquireError`; with a timeout, that it is over |
 //! | `WaitGroup::wait`, `wait_timeout`                      | before and while parked; the group is dropped | waits on; with a timeout, that it is over |
 //! | `Notify::wait`, `wait_timeout`                         | before and while parked; a notification is handed on | waits on; with a timeout, that it is over |
-//! | `sync::Condvar`: `wait` and its kin                    | before and while parked; the mutex is held again when it unwinds | returns, for no reason; with a timeout, that it is over |
+//! | `sync::Condvar`: `wait` and its kin                    | before and while parked; the mutex is held again when it unwinds | waits on; with a timeout, that it is over |
 //! | `sync::{Once, OnceLock, LazyLock}`, while another makes the call | before and while parked            | waits on                           |
 //! | `send`, `recv` of a channel that must wait             | before and while parked; no message is received, and one not sent is dropped | as of a channel whose other end is gone, the message comes back; with a timeout, that it is over |
 //! | `select!` that must wait                               | as `send` and `recv`                         | waits on; with a timeout, that it is over |
@@ -284,7 +285,14 @@ pub fn check() {
 pub(crate) fn check_on(worker: &Worker) {
     note(worker);
     let terms = worker.with_running(|slot| slot.life.terms);
-    if terms.is_due() && !terms.asks_for_errors() && worker.unwinding() == Unwinding::No {
+    if !terms.is_due() || terms.asks_for_errors() {
+        return;
+    }
+    if worker.unwinding() == Unwinding::Perhaps && !terms.forbids_parks() {
+        // Who makes that unsure needs a turn to end it, and code that asks in a loop gives none.
+        worker.yield_now(Unwinding::Perhaps);
+    }
+    if worker.unwinding() == Unwinding::No {
         throw();
     }
 }

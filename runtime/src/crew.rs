@@ -205,12 +205,13 @@ impl Crew {
         let patience = grace.saturating_add(LATE_THREAD);
         let start = Instant::now();
         let timed_out = self.ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout);
+        if timed_out && start.elapsed() < patience {
+            // It is the caller who was told to wait no longer: the Drop sees to the rest.
+            return;
+        }
         let threads = std::mem::take(&mut self.threads);
         if timed_out {
-            // Before that time it is the caller who was told to wait no longer.
-            if start.elapsed() >= patience {
-                report_stuck(&threads);
-            }
+            report_stuck(&threads);
         } else {
             threads.into_iter().for_each(|(_, thread)| _ = thread.join());
         }

@@ -4,7 +4,7 @@
 //! its thread never got out of one coroutine, and with that the others there are lost, parked or unstarted. Does not know
 //! what a result is.
 //!
-//! Invariant 1: a holder is answered once. One that is told of a loss lets go of the word in the same step, as if it had dropped
+//! Invariant 1: a holder is answered once, but for [`Ending::Struck`], which is no answer. One that is told of a loss lets go of the word in the same step, as if it had dropped
 //! the handle (`JoinWord::detach`): should the worker come back and the coroutine end after all, the result is the runner's,
 //! who drops it. If the end came first, there is no loss.
 //! Invariant 2: a coroutine is not lost to those on its own worker: if that goes on, so does the coroutine.
@@ -57,7 +57,9 @@ pub(crate) unsafe fn await_end(word: &JoinWord<Waiter, Task>, record: &RecordRef
                 // SAFETY: as above, and whoever is told of a loss calls nothing more.
                 return unsafe { lose(word) };
             }
-            if wait.park_joining(|| block(&wait, record)) == Parked::Cancelled {
+            let struck = wait.park_joining(|| block(&wait, record)) == Parked::Cancelled;
+            // It may have ended while others had their turn.
+            if struck && !word.is_done() {
                 return Ending::Struck;
             }
         }

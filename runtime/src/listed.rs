@@ -7,7 +7,7 @@
 //! before it wakes the listed. So one of the two sees the other.
 //! Invariant 2: no code of the user's runs under the lock: a waker is cloned, woken and dropped outside of it.
 
-use crate::fork::PerProcess;
+use crate::fork::{self, PerProcess};
 use crate::lock::Lock;
 use crate::waiter::Waiter;
 use slab::Slab;
@@ -48,7 +48,7 @@ impl<P> List<P> {
     }
 
     fn has(&self, place: usize) -> bool {
-        self.places.lock()[place].is_some()
+        self.places.lock().get(place).is_some_and(Option::is_some)
     }
 
     /// Those who have not been taken yet. Their places stay theirs.
@@ -57,15 +57,18 @@ impl<P> List<P> {
     }
 }
 
-/// A place in the list, until dropped.
+/// A place in the list, until dropped. In a child of fork(2), which has a list of its own, one in its parent's is nothing.
 #[derive(Debug)]
 pub(crate) struct Listed {
     /// Which.
-    place: usize,
+    place: u32,
+    /// In the list of which process.
+    process: u32,
 }
 
 fn list(party: Party) -> Listed {
-    Listed { place: LISTED.get(List::new).add(party) }
+    let place = LISTED.get(List::new).add(party);
+    Listed { place: u32::try_from(place).expect("fewer than 2^32 wait"), process: fork::count() }
 }
 
 /// Lists this plain thread, whose present wait this is the waiter of.
@@ -81,15 +84,19 @@ pub(crate) fn list_task(waker: Arc<Waker>) -> Listed {
 impl Listed {
     /// Whether it is to be woken by this still.
     pub(crate) fn is_live(&self) -> bool {
-        LISTED.present().is_some_and(|listed| listed.has(self.place))
+        self.list().is_some_and(|listed| listed.has(self.place as usize))
+    }
+
+    /// The list that it is in, if that is this process's.
+    fn list(&self) -> Option<&'static List<Party>> {
+        LISTED.present().filter(|_| self.process == fork::count())
     }
 }
 
-/// In a child of fork(2), which has a list of its own, a place in its parent's is nothing.
 impl Drop for Listed {
     fn drop(&mut self) {
-        if let Some(listed) = LISTED.present() {
-            drop(listed.remove(self.place));
+        if let Some(listed) = self.list() {
+            drop(listed.remove(self.place as usize));
         }
     }
 }

@@ -208,11 +208,16 @@ pub(crate) fn park_waiting_or_cancelled() -> bool {
 /// Takes the user's token, parking until it is there or the deadline passed.
 #[inline]
 pub(crate) fn park_token(worker: &Worker, deadline: Option<Instant>) {
-    let parked = if worker.with_running(|slot| slot.life.token) {
+    let has_token = || worker.with_running(|slot| slot.life.token);
+    let mut parked = if has_token() {
         checked(worker, Point::Fallible).map_or(Parked::Cancelled, |_| Parked::Woken)
     } else {
         park(worker, Awaited::Token, deadline, Point::Fallible)
     };
+    // Without the token it was woken only to look again.
+    while parked == Parked::Woken && !has_token() {
+        parked = park(worker, Awaited::Token, deadline, Point::Fallible);
+    }
     if parked != Parked::Cancelled {
         worker.with_running(|slot| slot.life.token = false);
     }

@@ -279,7 +279,7 @@ impl Output {
     /// # Safety
     ///
     /// This is the table of the record's body; the caller is the holder, and calls neither this nor `poll_end` nor `detach` after
-    /// it was answered.
+    /// it was told of an end or a loss.
     #[inline(always)]
     pub(crate) unsafe fn await_end(&self, record: &RecordRef) -> Ending {
         // SAFETY: the caller's word.

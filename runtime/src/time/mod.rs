@@ -67,8 +67,8 @@ where
 /// A coroutine that is spawned inside is not: it has frames of its own. A [`scope`](crate::thread::scope) inside is cancelled,
 /// its coroutines with it, and the unwind goes on once they have ended.
 ///
-/// Inside `no_park`, and in a Drop that runs during an unwind, nothing is ever thrown: there a timeout only says in vain how
-/// long something may take.
+/// Inside `no_park`, where nothing waits, only [`cancel::check`](crate::cancel::check) throws; in a Drop that runs during an unwind
+/// nothing does: there a timeout only says in vain how long something may take.
 ///
 /// It costs two looks at a clock and no allocation; each park inside sets and takes back one timer. Nothing of it is paid by code
 /// outside.
