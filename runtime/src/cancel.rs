@@ -58,7 +58,7 @@
 //! | one that holds locks of ours    | guards are dropped by the unwind, which poisons; nobody waits for ever | the same             |
 //! | one that waits for a lock       | it waits on, and has it first                     | the same                                  |
 //! | in `select!`                    | it leaves all lines; what it was chosen for goes to the next | the same                       |
-//! | in a rendezvous                 | either the message has changed hands, and the call returns, or it is dropped with its sender; a receiver takes none | the same |
+//! | in a rendezvous                 | either the message has changed hands, and the call returns, and what was due strikes at the next point, or it is dropped with its sender; a receiver takes none | the same |
 //! | in `blocking`, `fs`             | a call not begun is never made; one begun goes on unheard | the same; on a plain thread it is waited for |
 //! | in a lookup of a name           | the lookup goes on unheard                        | the same; on a plain thread it is waited for |
 //! | in a scope's join               | its children are cancelled and waited for; then it unwinds if one was cut short | the same            |
@@ -93,6 +93,9 @@ pub(crate) enum Point {
     Cancellable,
     /// As `Cancellable`; but where errors are asked for, what would be thrown is the answer.
     Fallible,
+    /// As `Fallible`, and what would be thrown is the answer, too: the caller looks at what has become of its wait, and if
+    /// nothing has, goes on with [`strike`].
+    Answered,
     /// Neither ends it.
     Shielded,
 }
@@ -102,6 +105,22 @@ pub(crate) enum Point {
 #[cold]
 pub(crate) fn error() -> io::Error {
     io::Error::other(value())
+}
+
+impl Point {
+    /// Whether something other than a throw may say that something struck.
+    #[inline(always)]
+    pub(crate) fn has_answer(self) -> bool {
+        matches!(self, Point::Fallible | Point::Answered)
+    }
+}
+
+/// After a wait at [`Point::Answered`] that something ended: throws that, but where errors are asked for.
+#[cold]
+pub(crate) fn strike() {
+    if !asks_for_errors() {
+        throw();
+    }
 }
 
 /// Calls `f`, inside which neither a cancel strikes nor a timeout around it: for what is to be done as a whole.
