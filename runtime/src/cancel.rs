@@ -65,6 +65,15 @@
 //! | in a `timeout`                  | passes through it                                 | the innermost one that is over ends its call |
 //! | in a `shield`                   | at the first point after it                       | the same                                  |
 //! | in a Drop of an unwind          | after that unwind, if the coroutine goes on       | the same, if it is inside still           |
+//! | in a wait begun while another of its worker waits in a Drop of an unwind | once no other does; see below | the same              |
+//!
+//! std counts panics per OS thread. While a coroutine waits in a Drop of its unwind, nobody can tell of another one of its worker
+//! that begins a wait whether it unwinds as well, and to throw into an unwind aborts the process. So nothing strikes in such
+//! a wait until it is certain again that nobody on the worker unwinds, and then at once; what waited before, or on other
+//! workers, is struck as ever. It follows that **the two may wait for each other for ever**: the Drop for a lock, say, and who
+//! holds the lock for something that a timeout was to cut short. An operation's own limit (`recv_timeout`, `park_timeout`)
+//! ends it also there. A Drop that may run in an unwind had best not wait for what another holds while that one waits:
+//! `try_lock`, or a limit, serves it.
 //!
 //! Some operations do a part and then wait: `read_exact`, `write_all`, and a `write` to a stream, which as std's goes on until all is
 //! sent. How far they came is lost with their frame; `net::ReadCounted` and `net::WriteCounted` keep the count.
