@@ -349,6 +349,29 @@ fn it_waits_until_it_is_certain_that_nothing_else_unwinds() {
     });
 }
 
+/// The other waits, in a Drop of its unwind, for what is held inside.
+#[test]
+fn it_lets_go_of_what_an_unwind_waits_for_if_it_waited_before() {
+    bounded(20, || {
+        run(|| {
+            let held = Arc::new(dormouse::sync::Mutex::new(()));
+            let wanted = Arc::clone(&held);
+            let other = spawn(move || {
+                let _locks = OnDrop(move || drop(wanted.lock()));
+                thread::park();
+            });
+            (0..10).for_each(|_| thread::yield_now());
+            let late = time::timeout(SOON, || {
+                let _held = held.lock().unwrap();
+                other.cancel();
+                thread::sleep(LONG);
+            });
+            assert!(elapsed(&late));
+            assert!(is_cancelled(&other.join()));
+        });
+    });
+}
+
 #[test]
 fn in_a_drop_of_an_unwind_it_never_strikes() {
     everywhere(|| {

@@ -59,13 +59,22 @@
 //! | one that holds locks of ours    | guards are dropped by the unwind, which poisons; nobody waits for ever | the same             |
 //! | one that waits for a lock       | it waits on, and has it first                     | the same                                  |
 //! | in `select!`                    | it leaves all lines; what it was chosen for goes to the next | the same                       |
-//! | in a rendezvous                 | either the message has changed hands, and the call returns, or it is dropped with its sender; a receiver takes none | the same |
+//! | in a rendezvous                 | either the message has changed hands, and the call returns, and what was due strikes at the next point, or it is dropped with its sender; a receiver takes none | the same |
 //! | in `blocking`, `fs`             | a call not begun is never made; one begun goes on unheard | the same; on a plain thread it is waited for |
 //! | in a lookup of a name           | the lookup goes on unheard                        | the same; on a plain thread it is waited for |
 //! | in a scope's join               | its children are cancelled and waited for; then it unwinds if one was cut short | the same            |
 //! | in a `timeout`                  | passes through it                                 | the innermost one that is over ends its call |
 //! | in a `shield`                   | at the first point after it                       | the same                                  |
 //! | in a Drop of an unwind          | after that unwind, if the coroutine goes on       | the same, if it is inside still           |
+//! | in a wait begun while another of its worker waits in a Drop of an unwind | once no other does; see below | the same              |
+//!
+//! std counts panics per OS thread. While a coroutine waits in a Drop of its unwind, nobody can tell of another one of its worker
+//! that begins a wait whether it unwinds as well, and to throw into an unwind aborts the process. So nothing strikes in such
+//! a wait until it is certain again that nobody on the worker unwinds, and then at once; what waited before, or on other
+//! workers, is struck as ever. It follows that **the two may wait for each other for ever**: the Drop for a lock, say, and who
+//! holds the lock for something that a timeout was to cut short. An operation's own limit (`recv_timeout`, `park_timeout`)
+//! ends it also there. A Drop that may run in an unwind had best not wait for what another holds while that one waits:
+//! `try_lock`, or a limit, serves it.
 //!
 //! Some operations do a part and then wait: `read_exact`, `write_all`, and a `write` to a stream, which as std's goes on until all is
 //! sent. How far they came is lost with their frame; `net::ReadCounted` and `net::WriteCounted` keep the count.
@@ -94,6 +103,9 @@ pub(crate) enum Point {
     Cancellable,
     /// As `Cancellable`; but where errors are asked for, what would be thrown is the answer.
     Fallible,
+    /// As `Fallible`, and what would be thrown is the answer, too: the caller looks at what has become of its wait, and if
+    /// nothing has, goes on with [`strike`].
+    Answered,
     /// Neither ends it.
     Shielded,
 }
@@ -103,6 +115,22 @@ pub(crate) enum Point {
 #[cold]
 pub(crate) fn error() -> io::Error {
     io::Error::other(value())
+}
+
+impl Point {
+    /// Whether something other than a throw may say that something struck.
+    #[inline(always)]
+    pub(crate) fn has_answer(self) -> bool {
+        matches!(self, Point::Fallible | Point::Answered)
+    }
+}
+
+/// After a wait at [`Point::Answered`] that something ended: throws that, but where errors are asked for.
+#[cold]
+pub(crate) fn strike() {
+    if !asks_for_errors() {
+        throw();
+    }
 }
 
 /// Calls `f`, inside which neither a cancel strikes nor a timeout around it: for what is to be done as a whole.

@@ -18,9 +18,10 @@ pub(crate) enum Parked {
     Woken,
     /// By its deadline.
     TimedOut,
-    /// By a cancel, or by a timeout around it, where that is answered as an error; only at a [`Point::Fallible`].
+    /// By a cancel, or by a timeout around it, where that is answered; only at a [`Point::Fallible`] or a [`Point::Answered`].
     ///
     /// [`Point::Fallible`]: crate::cancel::Point::Fallible
+    /// [`Point::Answered`]: crate::cancel::Point::Answered
     Cancelled,
 }
 

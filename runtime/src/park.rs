@@ -65,13 +65,13 @@ fn checked_cold(worker: &Worker, terms: Terms, point: Point, unwinding: Unwindin
         refuse(worker);
     }
     let errors = terms.asks_for_errors();
-    let leave = leave(worker, terms, point == Point::Shielded || errors && point != Point::Fallible, unwinding);
+    let leave = leave(worker, terms, point == Point::Shielded || errors && !point.has_answer(), unwinding);
     if leave.shield != Shield::Open || !terms.is_due() {
         return Ok(leave);
     }
     // Others first: code that catches the unwind and parks again, for ever, must not keep the worker to itself.
     worker.yield_now(Unwinding::No);
-    if errors { Err(Struck) } else { cancel::throw() }
+    if errors || point == Point::Answered { Err(Struck) } else { cancel::throw() }
 }
 
 /// On these terms; for one that is `closed`, nothing ends it but its event and its deadline.
@@ -141,10 +141,11 @@ pub(crate) fn may_wait_in_drop() -> bool {
 
 /// What the park answers; throws, if that is what ended it.
 #[inline(always)]
-fn answer(worker: &Worker, outcome: Outcome) -> Parked {
+fn answer(worker: &Worker, outcome: Outcome, point: Point) -> Parked {
     match outcome {
         Outcome::Woken => Parked::Woken,
         Outcome::TimedOut => Parked::TimedOut,
+        Outcome::Cancelled if point == Point::Answered => Parked::Cancelled,
         Outcome::Cancelled => struck(worker),
     }
 }
@@ -161,7 +162,7 @@ fn park(worker: &Worker, on: Awaited, deadline: Option<Instant>, point: Point) -
         return Parked::Cancelled;
     };
     let deadline = leave.bounded(worker, deadline);
-    answer(worker, worker.park(on, deadline, leave.shield, leave.unwinding))
+    answer(worker, worker.park(on, deadline, leave.shield, leave.unwinding), point)
 }
 
 /// Parks for the internal wait begun last. See `waiter.rs`.
@@ -264,14 +265,15 @@ pub(crate) fn park_on_source(
     let leave = checked_for_peer(worker)?;
     let deadline = leave.bounded(worker, deadline);
     let outcome = worker.park_on_source(id, interest, front, deadline, leave.shield, leave.unwinding)?;
-    Ok(answer(worker, outcome))
+    Ok(answer(worker, outcome, Point::Fallible))
 }
 
 /// Parks until `until`, for what no event tells of; fails while the coroutine unwinds, as [`park_on_source`] does.
 pub(crate) fn park_for_peer(worker: &Worker, until: Option<Instant>) -> io::Result<Parked> {
     let leave = checked_for_peer(worker)?;
     let deadline = leave.bounded(worker, until);
-    Ok(answer(worker, worker.park(Awaited::Deadline, deadline, leave.shield, leave.unwinding)))
+    let outcome = worker.park(Awaited::Deadline, deadline, leave.shield, leave.unwinding);
+    Ok(answer(worker, outcome, Point::Fallible))
 }
 
 /// [`checked`], for a wait that only a peer can end.

@@ -15,16 +15,20 @@ pub(crate) struct ThreadLeave {
     pub(crate) until: Option<Instant>,
     /// Whether that is the limit of a timeout around it.
     strikes: bool,
-    /// Whether that comes as an error.
+    /// Whether that is answered, and not thrown.
     errors: bool,
 }
 
 /// On the terms of this thread; in an unwind, and where errors are asked for and cannot be told, no timeout ends a wait.
 pub(crate) fn on_thread(deadline: Option<Instant>, point: Point) -> ThreadLeave {
     let terms = current::thread_terms();
-    let closed = point == Point::Shielded || terms.errors && point != Point::Fallible || std::thread::panicking();
+    let closed = point == Point::Shielded || terms.errors && !point.has_answer() || std::thread::panicking();
     let limit = terms.limit.filter(|limit| !closed && deadline.is_none_or(|deadline| *limit < deadline));
-    ThreadLeave { until: limit.or(deadline), strikes: limit.is_some(), errors: terms.errors }
+    ThreadLeave {
+        until: limit.or(deadline),
+        strikes: limit.is_some(),
+        errors: terms.errors || point == Point::Answered,
+    }
 }
 
 impl ThreadLeave {

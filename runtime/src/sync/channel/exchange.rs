@@ -8,7 +8,7 @@ use super::line::{Line, Number, Standing};
 use super::stash::Stash;
 use super::state::{End, State, Wakes};
 use crate::budget;
-use crate::cancel::Point;
+use crate::cancel::{self, Point};
 use crate::current::{self, Inlined};
 use crate::lock::{Biased, BiasedGuard};
 use crate::os_thread::Parked;
@@ -207,12 +207,18 @@ impl<T> Exchange<T> {
             let number = state.await_room(had, standing, Some(message));
             drop(state);
             let place = Offer { core: self, number };
-            parked = party.park(deadline, Point::Fallible);
+            // Whether it was sent, the line tells, and not what ended the wait: so nothing is thrown before that is known.
+            parked = party.park(deadline, Point::Answered);
             std::mem::forget(place);
             state = self.lock_on(worker);
             let Some(Some(back)) = state.leave_senders(number) else {
                 return Ok(());
             };
+            if parked == Parked::Cancelled {
+                drop(state);
+                cancel::strike();
+                state = self.lock_on(worker);
+            }
             (had, message) = (Some(number), back);
         }
     }
@@ -391,7 +397,7 @@ impl<T> Inlined for Receive<'_, T> {
     }
 }
 
-/// The place of a sender whose wait was thrown out of (invariant 1). The message goes with it, unless it was sent.
+/// The place of a sender whose wait was refused, inside `no_park` (invariant 1). The message goes with it.
 struct Offer<'a, T> {
     core: &'a Exchange<T>,
     number: Number,
