@@ -86,6 +86,7 @@ const RUNTIME: &[&str] = &[
 const NET: &[&str] = &[
     "sys",
     "progress",
+    "backlog",
     "description",
     "closing",
     "socket",

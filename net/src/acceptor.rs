@@ -42,7 +42,7 @@ impl Acceptor {
 
     /// The same, with a gate of its own.
     pub(crate) fn with_admission(self, admission: &Admission) -> Acceptor {
-        let gate = Gate::new(admission, self.socket.fd());
+        let gate = Gate::new(admission, &self.socket);
         Acceptor { gate: Some(Arc::new(gate)), ..self }
     }
 
@@ -139,9 +139,13 @@ impl Acceptor {
                 Backlog::Trouble => attempt(fd).map(|(fd, peer)| admitted(gate, fd, peer, None)),
             },
         };
-        let mut hold = gate.begin(self.socket.fd());
+        let mut hold = gate.begin(&self.socket);
         let wait = |deadline| {
-            let waited = hold.wait(why.take()?, deadline);
+            let Some(why) = why.take() else {
+                hold.end();
+                return None;
+            };
+            let waited = hold.wait(why, deadline);
             Some(waited.map(|waited| permit.set(waited)))
         };
         self.socket.retry_or_hold(attempt, wait, no_listener)

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use dormouse_runtime::sync::OwnedSemaphorePermit;
 use dormouse_runtime::wait::Interest;
 
+use crate::backlog::Backlog;
 use crate::progress::{MinRate, Patience};
 use crate::sys::once_arc::OnceArc;
 use crate::sys::{errno, mode, option};
@@ -54,6 +55,8 @@ pub(crate) struct Description {
     shut: AtomicBool,
     /// How slow the peer may be, made when first needed.
     peer: OnceArc<Patience>,
+    /// How many may wait at a listener, made when first needed.
+    backlog: OnceArc<Backlog>,
     /// The connection's share of its listener's limit, which goes back with the last handle of ours.
     #[expect(dead_code, reason = "kept for its drop")]
     permit: Option<OwnedSemaphorePermit>,
@@ -160,6 +163,11 @@ impl Description {
     /// Of a connection that its listener has counted.
     pub(crate) fn with_permit(permit: OwnedSemaphorePermit) -> Description {
         Description { permit: Some(permit), ..Description::default() }
+    }
+
+    /// How many may wait at the listener.
+    pub(crate) fn backlog(&self) -> &Backlog {
+        self.backlog.get_or_make()
     }
 
     /// How slow the peer may be, and is; `None` if it was never limited.
