@@ -4,9 +4,11 @@
 mod support;
 
 use dormouse::net::{Admission, OnOverload, TcpListener};
+use dormouse::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use dormouse::{spawn, thread};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
+use std::os::linux::net::SocketAddrExt;
 use std::sync::Arc;
 use support::{bounded, eventually, is_cancelled, run};
 
@@ -135,6 +137,50 @@ fn doors_of_one_listener_cut_and_mend_it_together() {
             assert_eq!(backlog(&listener), 0, "the other is held still");
             cancel(second);
             assert_eq!(backlog(&listener), WHOLE);
+        });
+    });
+}
+
+#[test]
+fn who_waits_for_a_permit_sees_the_end_of_the_listener() {
+    bounded(20, || {
+        run(|| {
+            for what in [OnOverload::Delay, OnOverload::Drop] {
+                let admission = Admission::new().max_connections(0).on_overload(what);
+                let listener = Arc::new(TcpListener::bind("127.0.0.1:0").unwrap().with_admission(&admission));
+                let _client = connect(&listener);
+                let acceptor = accept(&listener);
+                let thread = std::thread::spawn({
+                    let listener = Arc::clone(&listener);
+                    move || listener.accept().map(drop)
+                });
+                eventually(5, "both are held", || admission.metrics().held == 2);
+                shut_down(&*listener);
+                eventually(5, "both are told", || acceptor.is_finished() && thread.is_finished());
+                for ended in [acceptor.join().unwrap(), thread.join().unwrap()] {
+                    assert_eq!(ended.unwrap_err().kind(), ErrorKind::InvalidInput);
+                }
+                assert_eq!(info(&listener).tcpi_state, CLOSED);
+            }
+        });
+    });
+}
+
+#[test]
+fn who_waits_for_a_permit_sees_the_end_of_a_unix_listener() {
+    bounded(20, || {
+        run(|| {
+            let addr = SocketAddr::from_abstract_name(format!("admission-end-{}", std::process::id())).unwrap();
+            let admission = Admission::new().max_connections(0).on_overload(OnOverload::Delay);
+            let listener = Arc::new(UnixListener::bind_addr(&addr).unwrap().with_admission(&admission));
+            let _client = UnixStream::connect_addr(&addr).unwrap();
+            let acceptor = spawn({
+                let listener = Arc::clone(&listener);
+                move || listener.accept().map(drop)
+            });
+            eventually(5, "it is held", || admission.metrics().held == 1);
+            shut_down(&*listener);
+            eventually(5, "it is told", || acceptor.is_finished());
         });
     });
 }

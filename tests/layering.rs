@@ -87,6 +87,7 @@ const NET: &[&str] = &[
     "sys",
     "progress",
     "backlog",
+    "permit",
     "description",
     "closing",
     "socket",

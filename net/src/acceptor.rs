@@ -13,7 +13,8 @@ use std::time::Duration;
 use dormouse_runtime::thread;
 use dormouse_runtime::wait::{self, Interest};
 
-use crate::admission::{Admission, Gate, Permit};
+use crate::admission::{Admission, Gate};
+use crate::permit::Permit;
 use crate::socket::Socket;
 use crate::sys::connection::{self, Backlog};
 use crate::sys::errno;

@@ -14,7 +14,7 @@ mod figures;
 mod gate;
 mod level;
 
-pub(crate) use gate::{Gate, Permit};
+pub(crate) use gate::Gate;
 
 use std::fmt;
 use std::sync::Arc;

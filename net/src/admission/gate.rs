@@ -11,10 +11,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dormouse_runtime::sync::{OwnedSemaphorePermit, Semaphore};
+use dormouse_runtime::sync::{AcquireTimeoutError, Semaphore};
 use dormouse_runtime::wait;
 
 use super::{Admission, OnOverload, count};
+use crate::permit::Permit;
 use crate::socket::Socket;
 use crate::sys::option;
 
@@ -24,8 +25,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 /// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_millis(16);
 
-/// One connection's share of its listener's limit.
-pub(crate) type Permit = OwnedSemaphorePermit;
+/// How long who waits for a permit does so without a look at the listener, whose end gives no permit.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 /// Why a connection is not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +79,7 @@ impl Gate {
         match &self.permits {
             None => Ok(None),
             Some(_) if permit.is_some() => Ok(permit),
-            Some(permits) => Arc::clone(permits).try_acquire_owned().map(Some).map_err(|_| Held::Full),
+            Some(permits) => Permit::try_take(permits).map(Some).ok_or(Held::Full),
         }
     }
 
@@ -113,7 +114,8 @@ pub(crate) struct Hold<'a> {
 }
 
 impl Hold<'_> {
-    /// Waits until there may be room: for a permit, which it gives, or a while. Fails with `TimedOut` past the deadline.
+    /// Waits until there may be room: for a permit, which it gives, or a while; but never for long, since the listener may end.
+    /// Fails with `TimedOut` past the deadline.
     #[cold]
     pub(crate) fn wait(&mut self, why: Held, deadline: Option<Instant>) -> io::Result<Option<Permit>> {
         let first = self.pause.is_none();
@@ -144,15 +146,16 @@ impl Hold<'_> {
     }
 }
 
-/// Parks until there is a permit. A coroutine that unwinds does not wait for a peer's end: the pause of no time says so.
+/// Parks until there is a permit, or it is time for a look at the listener. A coroutine that unwinds does not wait for a peer's end:
+/// the pause of no time says so, and that the deadline has passed.
 fn wait_for_permit(permits: &Arc<Semaphore>, deadline: Option<Instant>) -> io::Result<Option<Permit>> {
     wait::pause(Duration::ZERO, deadline)?;
-    let Some(deadline) = deadline else {
-        return Arc::clone(permits).acquire_owned().map(Some).map_err(io::Error::other);
-    };
-    let left = deadline.saturating_duration_since(Instant::now());
-    // This one goes back: the next attempt tries for one of its own.
-    permits.acquire_timeout(left).map(|_| None).map_err(|_| io::ErrorKind::TimedOut.into())
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    match Permit::take_timeout(permits, left.map_or(LONGEST_WAIT, |left| left.min(LONGEST_WAIT))) {
+        Ok(permit) => Ok(Some(permit)),
+        Err(AcquireTimeoutError::Timeout) => Ok(None),
+        Err(closed) => Err(io::Error::other(closed)),
+    }
 }
 
 impl Drop for Hold<'_> {
