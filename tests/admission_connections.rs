@@ -356,3 +356,41 @@ fn a_limit_of_zero_lets_nobody_in() {
         assert!(lets_in(&open).is_some());
     });
 }
+
+/// The line for a permit is not left by those who would only wait for some time.
+#[test]
+fn a_permit_won_under_a_deadline_is_kept_for_the_connection() {
+    bounded(20, || {
+        run(|| {
+            let (listener, admission) = limited(1, OnOverload::Delay);
+            let listener = Arc::new(listener);
+            let clients = [connect(&listener), connect(&listener), connect(&listener)];
+            let (present, _) = listener.accept().unwrap();
+            set_accept_timeout(&listener, 20);
+            let acceptors: Vec<_> = (1..=2)
+                .map(|number| {
+                    let (held, counts) = (Arc::clone(&listener), admission.clone());
+                    let acceptor = spawn(move || held.accept().unwrap().0);
+                    eventually(5, "it is held", || counts.metrics().held == number);
+                    acceptor
+                })
+                .collect();
+            drop(present);
+            let mut acceptors = acceptors.into_iter();
+            let first = acceptors.next().unwrap().join().unwrap();
+            assert_eq!(first.peer_addr().unwrap(), clients[1].local_addr().unwrap(), "it came first");
+            drop(first);
+            let second = acceptors.next().unwrap().join().unwrap();
+            assert_eq!(second.peer_addr().unwrap(), clients[2].local_addr().unwrap());
+        });
+    });
+}
+
+/// SO_RCVTIMEO, which accept obeys.
+fn set_accept_timeout(listener: &TcpListener, seconds: libc::time_t) {
+    let time = libc::timeval { tv_sec: seconds, tv_usec: 0 };
+    let (value, length) = ((&raw const time).cast(), size_of::<libc::timeval>() as libc::socklen_t);
+    // SAFETY: the descriptor is open, and as many bytes are read as there are.
+    let set = unsafe { libc::setsockopt(listener.as_raw_fd(), libc::SOL_SOCKET, libc::SO_RCVTIMEO, value, length) };
+    assert_eq!(set, 0);
+}

@@ -86,6 +86,8 @@ const RUNTIME: &[&str] = &[
 const NET: &[&str] = &[
     "sys",
     "progress",
+    "backlog",
+    "permit",
     "description",
     "closing",
     "socket",

@@ -8,12 +8,14 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use dormouse_runtime::budget;
 use dormouse_runtime::thread;
 use dormouse_runtime::wait::{self, Interest};
 
-use crate::admission::{Admission, Gate, Permit};
+use crate::admission::{Admission, Gate};
+use crate::permit::Permit;
 use crate::socket::Socket;
 use crate::sys::connection::{self, Backlog};
 use crate::sys::errno;
@@ -23,6 +25,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 
 /// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// How many connections in a row are refused without a look at the time, and by a call that is not to wait.
+const MOST_REFUSED: usize = 64;
 
 /// A socket that connections come from.
 pub(crate) struct Acceptor {
@@ -42,7 +47,7 @@ impl Acceptor {
 
     /// The same, with a gate of its own.
     pub(crate) fn with_admission(self, admission: &Admission) -> Acceptor {
-        let gate = Gate::new(admission, self.socket.fd());
+        let gate = Gate::new(admission, &self.socket);
         Acceptor { gate: Some(Arc::new(gate)), ..self }
     }
 
@@ -69,14 +74,14 @@ impl Acceptor {
         &self,
         mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<(OwnedFd, A)>,
     ) -> io::Result<(Socket, A)> {
-        let mut attempt = |fd: BorrowedFd<'_>| {
+        let attempt = |fd: BorrowedFd<'_>| {
             self.socket.keep_nonblocking()?;
             attempt(fd)
         };
         let accepted = match &self.gate {
             None => self.accept_any(attempt).map(|(fd, peer)| (Socket::data(fd), peer)),
-            Some(gate) if gate.refuses() => self.accept_or_refuse(gate, &mut attempt),
-            Some(gate) => self.accept_or_hold(gate, &mut attempt),
+            Some(gate) if gate.refuses() => self.accept_or_refuse(gate, attempt),
+            Some(gate) => self.accept_or_hold(gate, attempt),
         };
         match accepted {
             Ok((socket, peer)) => {
@@ -106,19 +111,27 @@ impl Acceptor {
         self.socket.retry_unless_shut(Interest::Accept, attempt, no_listener)
     }
 
-    /// The first who is let in; those before are refused.
+    /// The first who is let in; those before are refused. All of it is one call, with one deadline; a non-blocking one ends with
+    /// EWOULDBLOCK, though there may be more, once it has refused [`MOST_REFUSED`].
     fn accept_or_refuse<A>(
         &self,
         gate: &Gate,
         mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<(OwnedFd, A)>,
     ) -> io::Result<(Socket, A)> {
-        loop {
-            let (fd, peer) = self.accept_any(&mut attempt)?;
-            match gate.ask(None) {
-                Ok(permit) => return Ok(admitted(gate, fd, peer, permit)),
-                Err(_) => gate.refuse(fd),
+        let goes_on = Cell::new(false);
+        let attempt = |fd: BorrowedFd<'_>| {
+            for _ in 0..MOST_REFUSED {
+                let (fd, peer) = attempt(fd)?;
+                match gate.ask(None) {
+                    Ok(permit) => return Ok(admitted(gate, fd, peer, permit)),
+                    Err(_) => gate.refuse(fd),
+                }
+                budget::spend();
             }
-        }
+            goes_on.set(true);
+            Err(errno::would_block())
+        };
+        self.socket.retry_or_hold(attempt, |deadline| goes_on.take().then(|| in_time(deadline)), no_listener)
     }
 
     /// Whoever comes, once they are let in.
@@ -139,9 +152,13 @@ impl Acceptor {
                 Backlog::Trouble => attempt(fd).map(|(fd, peer)| admitted(gate, fd, peer, None)),
             },
         };
-        let mut hold = gate.begin(self.socket.fd());
+        let mut hold = gate.begin(&self.socket);
         let wait = |deadline| {
-            let waited = hold.wait(why.take()?, deadline);
+            let Some(why) = why.take() else {
+                hold.end();
+                return None;
+            };
+            let waited = hold.wait(why, deadline);
             Some(waited.map(|waited| permit.set(waited)))
         };
         self.socket.retry_or_hold(attempt, wait, no_listener)
@@ -174,6 +191,14 @@ impl Acceptor {
 fn admitted<A>(gate: &Gate, fd: OwnedFd, peer: A, permit: Option<Permit>) -> (Socket, A) {
     gate.count_admitted();
     (Socket::admitted(fd, permit), peer)
+}
+
+/// Fails with `TimedOut` past the deadline.
+fn in_time(deadline: Option<Instant>) -> io::Result<()> {
+    match deadline {
+        Some(deadline) if deadline <= Instant::now() => Err(io::ErrorKind::TimedOut.into()),
+        _ => Ok(()),
+    }
 }
 
 /// A Unix listener that a stranger shut down answers EAGAIN, where a blocking accept(2) fails.

@@ -14,7 +14,7 @@ mod figures;
 mod gate;
 mod level;
 
-pub(crate) use gate::{Gate, Permit};
+pub(crate) use gate::Gate;
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,7 +33,8 @@ const SMOOTHING: Duration = Duration::from_millis(10);
 #[non_exhaustive]
 pub enum OnOverload {
     /// It is accepted and reset at once: the peer is told, by `ECONNRESET`, and may try another server. (On a Unix socket it is
-    /// closed.) Costs the server about as much as any accept.
+    /// closed.) Costs the server about as much as any accept. A non-blocking accept answers `WouldBlock` once it has refused 64, though
+    /// there may be more.
     #[default]
     Refuse,
     /// It is left in the backlog until there is room. The peer waits, and does not know; what it has sent meanwhile waits with it.

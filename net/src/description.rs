@@ -13,9 +13,10 @@ use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use dormouse_runtime::sync::OwnedSemaphorePermit;
 use dormouse_runtime::wait::Interest;
 
+use crate::backlog::Backlog;
+use crate::permit::Permit;
 use crate::progress::{MinRate, Patience};
 use crate::sys::once_arc::OnceArc;
 use crate::sys::{errno, mode, option};
@@ -54,9 +55,11 @@ pub(crate) struct Description {
     shut: AtomicBool,
     /// How slow the peer may be, made when first needed.
     peer: OnceArc<Patience>,
+    /// How many may wait at a listener, made when first needed.
+    backlog: OnceArc<Backlog>,
     /// The connection's share of its listener's limit, which goes back with the last handle of ours.
     #[expect(dead_code, reason = "kept for its drop")]
-    permit: Option<OwnedSemaphorePermit>,
+    permit: Option<Permit>,
     /// SO_LINGER was once set above zero. It stays, since two clones may set the option at the same time, in an order that
     /// only the kernel knows: it is asked at the close.
     may_linger: AtomicBool,
@@ -158,8 +161,13 @@ impl Description {
     }
 
     /// Of a connection that its listener has counted.
-    pub(crate) fn with_permit(permit: OwnedSemaphorePermit) -> Description {
+    pub(crate) fn with_permit(permit: Permit) -> Description {
         Description { permit: Some(permit), ..Description::default() }
+    }
+
+    /// How many may wait at the listener.
+    pub(crate) fn backlog(&self) -> &Backlog {
+        self.backlog.get_or_make()
     }
 
     /// How slow the peer may be, and is; `None` if it was never limited.

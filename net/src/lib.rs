@@ -9,6 +9,8 @@
 //! ```text
 //! sys/            socket system calls; the only room that knows libc and socket2
 //! progress.rs     pure: how slow a peer may be
+//! backlog.rs      how many may wait to be accepted, and fewer while somebody wants it
+//! permit.rs       one connection's share of its listener's limit
 //! description.rs  mode and timeouts of one open description, shared by its socket objects
 //! closing.rs      how a descriptor ends: no close blocks a worker, a listener's mode is given back
 //! socket.rs       the owned fd and THE retry loop: try, on EWOULDBLOCK wait, retry
@@ -26,10 +28,12 @@
 
 mod acceptor;
 mod admission;
+mod backlog;
 mod closing;
 mod counted;
 mod description;
 pub mod os;
+mod permit;
 mod progress;
 mod resolve;
 mod socket;

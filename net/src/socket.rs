@@ -19,11 +19,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use dormouse_runtime::budget;
-use dormouse_runtime::sync::OwnedSemaphorePermit;
 use dormouse_runtime::wait::{self, Interest, Source};
 
 use crate::closing;
 use crate::description::{self, Description, Kind};
+use crate::permit::Permit;
 use crate::sys::once_arc::{Left, OnceArc};
 use crate::sys::{connection, errno, mode, option};
 
@@ -52,7 +52,7 @@ impl Socket {
     }
 
     /// As [`data`](Socket::data), of a connection that its listener counts until the last handle of ours is gone.
-    pub(crate) fn admitted(fd: OwnedFd, permit: Option<OwnedSemaphorePermit>) -> Socket {
+    pub(crate) fn admitted(fd: OwnedFd, permit: Option<Permit>) -> Socket {
         let mut socket = Socket::data(fd);
         if let Some(permit) = permit {
             socket.description = OnceArc::made(Description::with_permit(permit));

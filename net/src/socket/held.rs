@@ -10,12 +10,18 @@ use dormouse_runtime::budget;
 use dormouse_runtime::wait::Interest;
 
 use super::Socket;
+use crate::backlog::Backlog;
 use crate::sys::errno;
 
 impl Socket {
+    /// How many may wait at this listener, for clones too.
+    pub(crate) fn backlog(&self) -> &Backlog {
+        self.description.get_or_make().backlog()
+    }
+
     /// As [`retry_unless_shut`](Socket::retry_unless_shut), for accepting. An attempt that leaves a connection where it is answers
-    /// EWOULDBLOCK; `hold` then waits, until the deadline that it is given, for what else there is to wait for, and answers
-    /// `None` if that was not why.
+    /// EWOULDBLOCK; `hold` then waits, until the deadline that it is given, for what else there is to wait for, or not
+    /// at all if there is more to be tried, and answers `None` if that was not why.
     pub(crate) fn retry_or_hold<T>(
         &self,
         mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,

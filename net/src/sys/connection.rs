@@ -77,6 +77,11 @@ pub(crate) fn backlog_limit(fd: BorrowedFd<'_>) -> i32 {
     if asked == 0 { i32::try_from(info.tcpi_sacked).unwrap_or(i32::MAX) } else { -1 }
 }
 
+/// Whether it takes connections. See SO_ACCEPTCONN in socket(7).
+pub(crate) fn is_listening(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    SockRef::from(&fd).is_listener()
+}
+
 /// Whether an error waits for the next call, which would take it away.
 pub(crate) fn has_error(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(shown(fd, 0)? & libc::POLLERR != 0)
