@@ -150,7 +150,7 @@ fn route(server: &Server, exchange: &mut Exchange<'_>) -> io::Result<()> {
         (Target::Path(path), _) if **path == *"/" => plain::greet(exchange),
         (Target::Path(path), _) if **path == *"/echo" => echo::echo(exchange),
         (Target::Path(_), Some(root)) => files::serve(root, exchange),
-        (Target::Path(_), None) => files::not_found(exchange),
+        (Target::Path(_), None) => files::not_found(),
     }
 }
 

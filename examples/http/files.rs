@@ -26,6 +26,8 @@ use super::{media, target};
 /// Bytes of a file that are in memory at a time.
 const PIECE: usize = 64 * 1024;
 
+const NO_FILE: Refusal = Refusal { status: NOT_FOUND, why: "no such file" };
+
 /// What a path leads to.
 enum Found {
     File(File, Metadata),
@@ -44,7 +46,7 @@ pub(crate) fn serve(root: &Path, exchange: &mut Exchange<'_>) -> io::Result<()> 
     }
     match find(root, &root.join(&name)).map_err(refusal)? {
         Found::File(file, metadata) => answer(exchange, &file, &metadata, &name),
-        Found::Directory if path.ends_with('/') => not_found(exchange),
+        Found::Directory if path.ends_with('/') => not_found(),
         // Two slashes in front would name another host.
         Found::Directory => {
             let location = format!("/{}/", path.trim_start_matches('/'));
@@ -53,8 +55,8 @@ pub(crate) fn serve(root: &Path, exchange: &mut Exchange<'_>) -> io::Result<()> 
     }
 }
 
-pub(crate) fn not_found(exchange: &mut Exchange<'_>) -> io::Result<()> {
-    exchange.tell(NOT_FOUND, &[])
+pub(crate) fn not_found() -> io::Result<()> {
+    Err(NO_FILE.into())
 }
 
 fn find(root: &Path, path: &Path) -> io::Result<Found> {
@@ -73,7 +75,7 @@ fn find(root: &Path, path: &Path) -> io::Result<Found> {
 fn refusal(error: io::Error) -> io::Error {
     let refusal = match (error.kind(), error.raw_os_error()) {
         (ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename, _)
-        | (_, Some(libc::ELOOP | libc::ENXIO)) => Refusal::new(NOT_FOUND, "no such file"),
+        | (_, Some(libc::ELOOP | libc::ENXIO)) => NO_FILE,
         (ErrorKind::PermissionDenied, _) => Refusal::new(FORBIDDEN, "not for everybody"),
         (_, Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) => Refusal::new(SERVICE_UNAVAILABLE, "too busy"),
         _ => {

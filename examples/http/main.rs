@@ -28,6 +28,7 @@ mod target;
 mod wire;
 
 use std::io;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::thread;
 
@@ -40,7 +41,7 @@ pub(crate) use server::{Summary, run};
 fn main() -> ExitCode {
     let options = Options::parse();
     logger::install(options.log_requests);
-    match serve(&options) {
+    match serve(&options, |address| println!("listening on {address}")) {
         Ok(summary) => {
             println!("{summary}");
             ExitCode::SUCCESS
@@ -53,10 +54,10 @@ fn main() -> ExitCode {
 }
 
 /// Serves until Ctrl-C, or the polite request to end.
-pub(crate) fn serve(options: &Options) -> io::Result<Summary> {
+pub(crate) fn serve(options: &Options, ready: impl FnOnce(SocketAddr)) -> io::Result<Summary> {
     // Before anybody is told that there is a server to be ended.
     let signals = Signals::new(&[SIGINT, SIGTERM])?;
-    run(options, |address| println!("listening on {address}"), || asked_to_end(signals))
+    run(options, ready, || asked_to_end(signals))
 }
 
 /// Waits for the first signal. The second ends the process at once.
