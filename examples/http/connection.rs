@@ -36,10 +36,32 @@ pub(crate) fn serve(server: &Server, stream: TcpStream, peer: SocketAddr) {
     }
 }
 
-/// Waits until the client sends something; `false` if it has gone, or takes too long.
+/// Waits until the client begins a request; `false` if it has gone, or takes too long. Empty lines in front of one are none: RFC 9112,
+/// section 2.2.
 fn is_asking(server: &Server, wire: &mut Wire) -> bool {
-    if !wire.buffered().is_empty() {
-        return true;
+    let mut empty_lines = 0;
+    loop {
+        let length = match wire.buffered() {
+            [b'\n', ..] => 1,
+            [b'\r', b'\n', ..] => 2,
+            [] | [b'\r'] => 0,
+            _ => return true,
+        };
+        if length > 0 && empty_lines == EMPTY_LINES {
+            return true;
+        }
+        empty_lines += usize::from(length > 0);
+        wire.consume(length);
+        if length == 0 && !has_more(server, wire) {
+            return false;
+        }
+    }
+}
+
+/// Waits for more, without holding what is not needed meanwhile. What was answered is sent before that, and as a whole.
+fn has_more(server: &Server, wire: &mut Wire) -> bool {
+    if cancel::shield(|| wire.flush()).is_err() {
+        return false;
     }
     wire.rest();
     matches!(time::timeout(server.options.idle_timeout, || wire.receive()), Ok(Ok(1..)))
@@ -47,10 +69,7 @@ fn is_asking(server: &Server, wire: &mut Wire) -> bool {
 
 /// One request. Gives whether there may be another.
 fn turn(visit: &mut Visit<'_>, wire: &mut Wire) -> io::Result<bool> {
-    let goes_on = match request(visit.server, wire).and_then(|request| match request {
-        Some(request) => answer(visit, wire, &request),
-        None => Ok(false),
-    }) {
+    let goes_on = match request(visit.server, wire).and_then(|request| answer(visit, wire, &request)) {
         Err(error) => {
             refuse(visit, wire, error.downcast()?)?;
             false
@@ -59,54 +78,34 @@ fn turn(visit: &mut Visit<'_>, wire: &mut Wire) -> io::Result<bool> {
     };
     if !goes_on {
         wire.part()?;
-    } else if wire.buffered().is_empty() {
-        wire.flush()?;
     }
     Ok(goes_on)
 }
 
-/// Reads a head; `None` if the client goes, or stops, without a byte of one.
-fn request(server: &Server, wire: &mut Wire) -> io::Result<Option<Request>> {
-    let (mut empty_lines, mut looked_at, mut deadline) = (0, 0, None);
+/// Reads a head, of which there is a byte.
+fn request(server: &Server, wire: &mut Wire) -> io::Result<Request> {
+    let (mut looked_at, mut deadline) = (0, None);
     loop {
-        empty_lines += skip_empty_lines(wire);
-        if empty_lines > EMPTY_LINES {
+        let bytes = wire.buffered();
+        if matches!(bytes, [b'\n', ..] | [b'\r', b'\n', ..]) {
             return Err(Refusal::bad("empty lines without end").into());
         }
-        let bytes = wire.buffered();
         // What grows byte by byte is not read again for each of them.
-        let looks = looked_at == 0 || bytes.len() < looked_at || bytes[looked_at..].contains(&b'\n');
-        if looks
-            && !bytes.is_empty()
-            && let Some((length, request)) = Request::parse(bytes)?
-        {
+        let looks = looked_at == 0 || bytes[looked_at..].contains(&b'\n');
+        if looks && let Some((length, request)) = Request::parse(bytes)? {
             is_short(&bytes[..length], server.options.max_head)?;
             wire.consume(length);
-            return Ok(Some(request));
+            return Ok(request);
         }
         is_short(bytes, server.options.max_head)?;
         looked_at = bytes.len();
+        wire.flush()?;
         let at = *deadline.get_or_insert_with(|| Instant::now() + server.options.head_timeout);
         match time::deadline(at, || wire.receive()) {
-            Err(_) | Ok(Ok(0)) if wire.buffered().is_empty() => return Ok(None),
             Err(_) => return Err(Refusal::new(REQUEST_TIMEOUT, "a head that comes too slowly").into()),
             Ok(Ok(0)) => return Err(Refusal::bad("half a head").into()),
             Ok(received) => received?,
         };
-    }
-}
-
-/// RFC 9112, section 2.2: empty lines in front of a request are none.
-fn skip_empty_lines(wire: &mut Wire) -> usize {
-    let mut lines = 0;
-    loop {
-        let length = match wire.buffered() {
-            [b'\n', ..] => 1,
-            [b'\r', b'\n', ..] => 2,
-            _ => return lines,
-        };
-        wire.consume(length);
-        lines += 1;
     }
 }
 

@@ -129,7 +129,11 @@ fn send(exchange: &mut Exchange<'_>, file: &File, first: u64, count: u64) -> io:
     while at < end {
         let most = (end - at).min(PIECE as u64) as usize;
         match file.read_at(&mut piece[..most], at)? {
-            0 => return Err(io::Error::other("the file has become shorter")),
+            0 => {
+                // Those before this one are complete.
+                exchange.flush()?;
+                return Err(io::Error::other("the file has become shorter"));
+            }
             read => {
                 exchange.write_all(&piece[..read])?;
                 at += read as u64;

@@ -49,6 +49,8 @@ impl Request {
         match head.parse_with_uninit_headers(bytes, &mut fields) {
             Ok(Status::Partial) => Ok(None),
             Ok(Status::Complete(length)) => Ok(Some((length, Request::of(&head)?))),
+            // Which version it is, is told by the whole line.
+            Err(httparse::Error::Version) if !bytes.contains(&b'\n') => Ok(None),
             Err(error) => Err(refusal(error, bytes)),
         }
     }

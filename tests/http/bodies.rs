@@ -14,7 +14,7 @@ fn chunked(body: &[u8], size: usize) -> Vec<u8> {
 
 #[test]
 fn bodies_of_all_lengths_come_back_in_the_framing_that_they_came_in() {
-    bounded(60, || {
+    bounded(60, move || {
         let server = Server::start(&[]);
         for length in [0, 1, 511, 512, 513, 8191, 8193, 65_535, 65_536, 65_537, 300_000] {
             let body = bytes(length);
@@ -34,7 +34,7 @@ fn bodies_of_all_lengths_come_back_in_the_framing_that_they_came_in() {
 
 #[test]
 fn a_long_body_comes_back_while_it_is_sent() {
-    bounded(60, || {
+    bounded(60, move || {
         let server = Server::start(&[]);
         let mut client = server.connect();
         client.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -54,7 +54,7 @@ fn a_long_body_comes_back_while_it_is_sent() {
 #[test]
 fn who_expects_a_word_gets_it_before_the_body_is_read() {
     let head = b"POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-Continue\r\nContent-Length: 5\r\n\r\n";
-    bounded(60, || {
+    bounded(60, move || {
         let server = Server::start(&[]);
         let mut client = server.connect();
         for _ in 0..2 {
@@ -76,7 +76,7 @@ fn who_expects_a_word_gets_it_before_the_body_is_read() {
 
 #[test]
 fn who_expects_a_word_and_is_refused_sends_no_body() {
-    bounded(60, || {
+    bounded(60, move || {
         let server = Server::start(&["--max-body", "1K"]);
         let cases = [("POST /echo", 2000, "413"), ("POST /none", 5, "404"), ("POST /", 5, "405")];
         for (target, length, status) in cases {
@@ -104,7 +104,7 @@ fn finished(mut client: Client) -> Vec<u8> {
 
 #[test]
 fn a_body_that_nobody_reads_is_in_nobodys_way() {
-    bounded(60, || {
+    bounded(60, move || {
         let server = Server::start(&[]);
         let get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
         let short = format!("DELETE / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{}{get}", "x".repeat(1000));
@@ -125,7 +125,7 @@ fn a_body_that_nobody_reads_is_in_nobodys_way() {
 
 #[test]
 fn bodies_that_are_too_long_are_refused() {
-    bounded(60, || {
+    bounded(60, move || {
         let server = Server::start(&["--max-body", "1K"]);
         let head = |length| format!("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
         server.ask_one(&[head(1024).as_bytes(), &bytes(1024)].concat()).is(200);
@@ -138,7 +138,7 @@ fn bodies_that_are_too_long_are_refused() {
 
 #[test]
 fn a_body_that_ends_early_has_no_response() {
-    bounded(60, || {
+    bounded(60, move || {
         let server = Server::start(&[]);
         assert!(server.say(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhell").is_empty());
         let chunked = b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n";
@@ -148,7 +148,7 @@ fn a_body_that_ends_early_has_no_response() {
 
 #[test]
 fn a_body_that_goes_wrong_late_has_no_end() {
-    bounded(60, || {
+    bounded(60, move || {
         let server = Server::start(&[]);
         let head = b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
         let body = chunked(&bytes(200_000), 1000);

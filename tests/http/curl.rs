@@ -20,9 +20,9 @@ fn is_here() -> bool {
 /// What it says on standard output.
 #[track_caller]
 fn curl(arguments: &[&str]) -> Vec<u8> {
-    let output =
-        Command::new("curl").args(["--silent", "--show-error", "--max-time", "20", "--noproxy", "*"]).args(arguments);
-    let output = output.output().unwrap();
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--show-error", "--max-time", "20", "--noproxy", "*"]).args(arguments);
+    let output = command.output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     output.stdout
 }
@@ -32,7 +32,7 @@ fn curl_gets_what_it_asks_for() {
     if !is_here() {
         return;
     }
-    bounded(120, || {
+    bounded(120, move || {
         let directory = std::env::temp_dir().join(format!("dormouse-http-curl-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let body: Vec<u8> = (0..3_000_000u32).map(|at| (at % 251) as u8).collect();

@@ -44,7 +44,7 @@ impl Drop for Site {
 
 #[test]
 fn a_file_comes_with_what_is_known_of_it() {
-    bounded(60, || {
+    bounded(60, move || {
         let site = Site::new("whole");
         let response = site.get("/digits.txt?query", "");
         assert_eq!(response.is(200).body, b"0123456789");
@@ -72,7 +72,7 @@ fn a_file_comes_with_what_is_known_of_it() {
 
 #[test]
 fn no_path_leads_out_of_the_root() {
-    bounded(60, || {
+    bounded(60, move || {
         let site = Site::new("escape");
         let root = site.directory.join("root");
         symlink("../secret", root.join("link")).unwrap();
@@ -120,7 +120,7 @@ fn no_path_leads_out_of_the_root() {
 
 #[test]
 fn what_is_no_file_is_not_opened_as_one() {
-    bounded(60, || {
+    bounded(60, move || {
         let site = Site::new("kinds");
         let root = site.directory.join("root");
         let fifo = std::ffi::CString::new(root.join("fifo").to_str().unwrap()).unwrap();
@@ -178,7 +178,7 @@ fn ranges_are_parts_of_the_file() {
 
 #[test]
 fn conditions_decide_in_their_order() {
-    bounded(60, || {
+    bounded(60, move || {
         let site = Site::new("conditions");
         let tag = site.get("/digits.txt", "").field("etag").unwrap().to_owned();
         let [fixed, old, of_c] = WRITTEN;
@@ -230,7 +230,7 @@ fn conditions_decide_in_their_order() {
 
 #[test]
 fn a_file_that_becomes_shorter_is_not_made_up() {
-    bounded(60, || {
+    bounded(60, move || {
         let site = Site::new("shorter");
         let path = site.directory.join("root/long");
         let file = fs::File::create(&path).unwrap();

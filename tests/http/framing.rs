@@ -62,7 +62,7 @@ const REFUSED: &[(u16, &str, &str)] = &[
 
 #[test]
 fn what_is_ambiguous_is_refused_and_smuggles_nothing() {
-    bounded(60, || {
+    bounded(60, move || {
         let server = Server::start(&[]);
         for (status, fields, body) in REFUSED {
             let request = format!("POST /echo HTTP/1.1\r\nHost: x\r\n{fields}\r\n{body}{SMUGGLED}");
@@ -105,7 +105,7 @@ fn what_is_right_is_followed_by_the_next_request() {
 
 #[test]
 fn http_1_0_has_no_chunks() {
-    bounded(60, || {
+    bounded(60, move || {
         let server = Server::start(&[]);
         let request = format!("POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{SMUGGLED}");
         let all = server.ask(request.as_bytes(), &["POST"]);
@@ -116,7 +116,7 @@ fn http_1_0_has_no_chunks() {
 
 #[test]
 fn extensions_and_trailers_have_an_end() {
-    bounded(60, || {
+    bounded(60, move || {
         let server = Server::start(&[]);
         let chunked = "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
         let long = "x".repeat(20_000);

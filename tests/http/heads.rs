@@ -7,7 +7,7 @@ const GREETING: &[u8] = b"Hello, World!";
 
 #[test]
 fn the_greeting_has_a_date_and_a_length() {
-    bounded(60, || {
+    bounded(60, move || {
         let server = Server::start(&[]);
         let said = server.say(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
         let said = String::from_utf8(said).unwrap();
@@ -22,7 +22,7 @@ fn the_greeting_has_a_date_and_a_length() {
 
 #[test]
 fn a_head_request_gets_the_head_alone() {
-    bounded(60, || {
+    bounded(60, move || {
         let server = Server::start(&[]);
         let said = b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\nHEAD /none HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n";
         let all = server.ask(said, &["HEAD", "HEAD", "GET"]);
@@ -54,7 +54,7 @@ fn heads_that_are_unusual_but_right_are_served() {
         b"OPTIONS / HTTP/1.1\r\nHost: x\r\n\r\n",
         b"FROB /echo HTTP/1.1\r\nHost: x\r\n\r\n",
     ];
-    bounded(60, || {
+    bounded(60, move || {
         let server = Server::start(&[]);
         for request in served {
             assert_eq!(server.ask(request, &["GET"]).len(), 1, "{}", request.escape_ascii());
@@ -99,7 +99,7 @@ fn heads_that_are_wrong_are_refused_and_nothing_behind_them_is_read() {
         (505, b"GET / HTTP/0.9\r\nHost: x\r\n\r\n"),
         (400, b"GET / HTTP/11.1\r\nHost: x\r\n\r\n"),
     ];
-    bounded(60, || {
+    bounded(60, move || {
         let server = Server::start(&[]);
         for (status, request) in refused {
             let said = [request, &b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..]].concat();
@@ -115,7 +115,7 @@ fn heads_that_are_wrong_are_refused_and_nothing_behind_them_is_read() {
 
 #[test]
 fn heads_without_end_are_refused() {
-    bounded(60, || {
+    bounded(60, move || {
         let server = Server::start(&["--max-head", "2K"]);
         let long = "x".repeat(10_000);
         server.ask_one(format!("GET /{long} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).is(414);
@@ -137,7 +137,7 @@ fn heads_without_end_are_refused() {
 
 #[test]
 fn a_method_that_a_target_does_not_have_is_told_which_it_has() {
-    bounded(60, || {
+    bounded(60, move || {
         let server = Server::start(&[]);
         let response = server.ask_one(b"DELETE / HTTP/1.1\r\nHost: x\r\n\r\n");
         assert_eq!(response.is(405).field("allow"), Some("GET, HEAD, OPTIONS"));
@@ -159,7 +159,7 @@ fn the_connection_goes_on_as_both_want() {
         b"GET / HTTP/1.0\r\n",
         b"GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n",
     ];
-    bounded(60, || {
+    bounded(60, move || {
         let server = Server::start(&[]);
         for (request, said) in goes_on {
             let twice = [request, &b"\r\n"[..]].concat().repeat(2);
@@ -178,7 +178,7 @@ fn the_connection_goes_on_as_both_want() {
 
 #[test]
 fn a_thousand_pipelined_requests_are_answered_in_order() {
-    bounded(60, || {
+    bounded(60, move || {
         let server = Server::start(&[]);
         let request = |number: usize| match number % 3 {
             0 => "GET / HTTP/1.1\r\nHost: x\r\n\r\n".into(),
@@ -201,7 +201,7 @@ fn a_thousand_pipelined_requests_are_answered_in_order() {
 
 #[test]
 fn an_answer_does_not_wait_for_the_next_request() {
-    bounded(60, || {
+    bounded(60, move || {
         let server = Server::start(&[]);
         let mut client = server.connect();
         // The first is answered although half of the second is here.

@@ -188,9 +188,8 @@ impl Client {
         bytes
     }
 
-    /// Waits until the server has closed its end.
+    /// Waits until the server, which was found, has closed its end.
     pub(crate) fn until_closed(&mut self) {
-        self.find_server();
         let start = Instant::now();
         while self.server_end().is_some() {
             assert!(start.elapsed() < BOUND, "the server does not close");
@@ -199,7 +198,7 @@ impl Client {
     }
 
     /// Waits until the connection was accepted.
-    fn find_server(&mut self) {
+    pub(crate) fn find_server(&mut self) {
         let start = Instant::now();
         while self.server.is_none() {
             assert!(start.elapsed() < BOUND, "the server does not accept");

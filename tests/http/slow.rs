@@ -7,7 +7,7 @@ use crate::support::bounded;
 
 #[test]
 fn a_connection_without_a_request_is_closed_without_a_word() {
-    bounded(60, || {
+    bounded(60, move || {
         let server = Server::start(&["--idle-timeout", "0.1"]);
         assert!(server.connect().rest().is_empty());
         // After one, too.
@@ -17,14 +17,15 @@ fn a_connection_without_a_request_is_closed_without_a_word() {
         // Empty lines are no request.
         let mut client = server.connect();
         client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-        client.send_apart(b"\r\n");
+        client.send_apart(b"\r\n\r");
+        assert_eq!(responses(&client.rest(), &["GET"]).len(), 1);
         assert_eq!(server.ended_when_asked().refusals, 0);
     });
 }
 
 #[test]
 fn a_head_that_comes_slowly_is_refused_however_many_bytes_come() {
-    bounded(60, || {
+    bounded(60, move || {
         let server = Server::start(&["--head-timeout", "0.3"]);
         let mut client = server.connect();
         client.send(b"GET / HTTP/1.1\r\nHost: x\r\nX: ");
@@ -43,7 +44,7 @@ fn a_head_that_comes_slowly_is_refused_however_many_bytes_come() {
 
 #[test]
 fn a_body_that_comes_slowly_is_refused() {
-    bounded(60, || {
+    bounded(60, move || {
         let server = Server::start(&["--min-rate", "1000", "--min-rate-window", "0.2"]);
         let heads = [
             "Content-Length: 10\r\n\r\nabc",
@@ -72,11 +73,12 @@ fn a_body_that_comes_slowly_is_refused() {
 
 #[test]
 fn a_client_that_does_not_read_is_left() {
-    bounded(60, || {
+    bounded(60, move || {
         let server = Server::start(&["--write-timeout", "0.2"]);
         let mut client = server.connect();
         let head = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 60000000\r\n\r\n";
         client.send(head.as_bytes());
+        client.find_server();
         // Until the buffers of both are full, and the server has enough.
         let sent = client.send_until_closed();
         assert!(sent < 60_000_000, "there were buffers for all of it");

@@ -24,7 +24,7 @@ const SAID: &[(&[u8], &[&str])] = &[
 
 #[test]
 fn two_fragments_mean_the_same_wherever_they_are_cut() {
-    bounded(120, || {
+    bounded(120, move || {
         let server = Server::start(&[]);
         for (said, methods) in SAID {
             let whole = told(&server, &[said], methods);
@@ -39,7 +39,7 @@ fn two_fragments_mean_the_same_wherever_they_are_cut() {
 
 #[test]
 fn single_bytes_mean_the_same() {
-    bounded(120, || {
+    bounded(120, move || {
         let server = Server::start(&[]);
         for (said, methods) in SAID {
             let bytes: Vec<&[u8]> = said.chunks(1).collect();
@@ -61,7 +61,7 @@ fn told(server: &Server, fragments: &[&[u8]], methods: &[&str]) -> Vec<Response>
 
 #[test]
 fn a_long_head_by_single_bytes_is_not_read_again_for_each() {
-    bounded(120, || {
+    bounded(120, move || {
         let server = Server::start(&["--max-head", "64K", "--head-timeout", "100"]);
         let mut client = server.connect();
         client.send(b"GET / HTTP/1.1\r\nHost: x\r\nX: ");
