@@ -65,7 +65,8 @@ impl Wire {
         if self.input.is_empty() {
             return self.receive_first();
         }
-        if self.end == self.input.len() {
+        // Who sends more than a short head soon sends much more.
+        if self.end == self.input.len() || self.input.len() < INPUT {
             self.make_room();
         }
         let count = self.stream.read(&mut self.input[self.end..])?;
