@@ -2,8 +2,8 @@
 //!
 //! Knows limits of time, and nothing of HTTP.
 //!
-//! 1. What was written is sent before anything waits for the client: a client may wait for the answer to one request before it
-//!    sends the next.
+//! 1. What was written is sent (`flush`) before anything waits for the client (`receive`, `receive_into`): a client may wait for the
+//!    answer to one request before it sends the next. They are apart since they fail for different reasons.
 //! 2. A connection without a request holds no buffer: what comes first comes to the stack.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
@@ -61,7 +61,7 @@ impl Wire {
 
     /// Waits for more behind what is there, and gives how many bytes; 0 is the end of what the client sends.
     pub(crate) fn receive(&mut self) -> io::Result<usize> {
-        self.flush()?;
+        debug_assert!(self.output.is_empty(), "invariant 1");
         if self.input.is_empty() {
             return self.receive_first();
         }
@@ -99,7 +99,7 @@ impl Wire {
     /// Waits for bytes behind those that are buffered, of which there are none, and puts them elsewhere.
     pub(crate) fn receive_into(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         debug_assert!(self.buffered().is_empty(), "they come first");
-        self.flush()?;
+        debug_assert!(self.output.is_empty(), "invariant 1");
         self.stream.read(buffer)
     }
 
