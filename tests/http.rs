@@ -1,4 +1,5 @@
-//! The HTTP server of `examples/http`, over loopback: where messages end, what is refused, files, limits of time, and its end.
+//! The HTTP server of `examples/http`, over loopback: where messages end, what is refused, files, limits of time, and
+//! its end.
 
 #[allow(dead_code, unreachable_pub, reason = "the example's own entry is not called here")]
 #[path = "../examples/http/main.rs"]

@@ -1,6 +1,7 @@
 //! Chunked bodies, decoded from fragments of any size: RFC 9112, section 7.1. Pure.
 //!
-//! Lines end with CR LF: the leniency of section 2.2 towards a bare LF is for heads alone. Trailer fields are checked and dropped.
+//! Lines end with CR LF: the leniency of section 2.2 towards a bare LF is for heads alone. Trailer fields are checked
+//! and dropped.
 //!
 //! 1. All that is neither data nor the end of a chunk's data is counted, and limited: sizes, extensions, trailers.
 

@@ -1,7 +1,7 @@
 //! One client, from its first byte to its last: the coroutine that each has.
 //!
-//! While there is no request, a cancel ends it: that is how the server ends. A request that has begun is shielded from it, and the client
-//! is told with the response that there will be no other.
+//! While there is no request, a cancel ends it: that is how the server ends. A request that has begun is shielded from
+//! it, and the client is told with the response that there will be no other.
 
 use std::io;
 use std::net::SocketAddr;
@@ -36,8 +36,8 @@ pub(crate) fn serve(server: &Server, stream: TcpStream, peer: SocketAddr) {
     }
 }
 
-/// Waits until the client begins a request; `false` if it has gone, or takes too long. Empty lines in front of one are none: RFC 9112,
-/// section 2.2.
+/// Waits until the client begins a request; `false` if it has gone, or takes too long. Empty lines in front of one are
+/// none: RFC 9112, section 2.2.
 fn is_asking(server: &Server, wire: &mut Wire) -> bool {
     let mut empty_lines = 0;
     loop {

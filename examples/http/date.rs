@@ -1,6 +1,7 @@
 //! Dates as HTTP writes and reads them: RFC 9110, section 5.6.7.
 //!
-//! The date of a response is written once a second by each worker: formatting takes longer than all else in a short head.
+//! The date of a response is written once a second by each worker: formatting takes longer than all else in a short
+//! head.
 
 use std::cell::Cell;
 use std::fmt;

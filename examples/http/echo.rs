@@ -1,7 +1,7 @@
 //! The body back, with any method: at once if it is short, while it comes if it is not.
 //!
-//! A client that sends a long body without reading what comes back meets the limits of time, once the buffers of both kernels are
-//! full.
+//! A client that sends a long body without reading what comes back meets the limits of time, once the buffers of both
+//! kernels are full.
 
 use std::fmt::Display;
 use std::io::{self, Read, Write};

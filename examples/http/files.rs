@@ -1,7 +1,7 @@
 //! Files below a directory, with ranges and conditions.
 //!
-//! 1. No path leads out of the directory, by `..`, an encoded slash or a symbolic link: what was opened is asked where it is, so that
-//!    nobody can put a link there in between.
+//! 1. No path leads out of the directory, by `..`, an encoded slash or a symbolic link: what was opened is asked where
+//!    it is, so that nobody can put a link there in between.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};

@@ -1,7 +1,7 @@
 //! How long a request's body is: RFC 9112, section 6.3. Pure.
 //!
-//! Two programs that read the same bytes and find different ends of a message are how requests are smuggled past the first of them. So
-//! whatever could be read in two ways is refused, where the RFC leaves a choice.
+//! Two programs that read the same bytes and find different ends of a message are how requests are smuggled past the
+//! first of them. So whatever could be read in two ways is refused, where the RFC leaves a choice.
 
 use super::status::{CONTENT_TOO_LARGE, NOT_IMPLEMENTED, Refusal};
 

@@ -1,11 +1,12 @@
 //! An HTTP/1.1 server in plain blocking style: one coroutine per client, and `httparse` for the syntax of a head.
 //!
-//! `cargo run --release --example http -- --root some/directory` serves the files there, at `/` a line of text, and at `/echo` whatever
-//! comes, with any method. `--help` lists the options.
+//! `cargo run --release --example http -- --root some/directory` serves the files there, at `/` a line of text, and at
+//! `/echo` whatever comes, with any method. `--help` lists the options.
 //!
-//! What a user would copy from here: how a client that sends nothing costs next to nothing (`wire`), how a request is not cut short
-//! when the server is asked to end (`connection`), how each wait for a client has a limit (`wire`, `connection`), and where one
-//! message ends and the next begins (`request`, `framing`, `chunks`), as RFC 9112 says; what may be said in two ways is refused.
+//! What a user would copy from here: how a client that sends nothing costs next to nothing (`wire`), how a request is
+//! not cut short when the server is asked to end (`connection`), how each wait for a client has a limit (`wire`,
+//! `connection`), and where one message ends and the next begins (`request`, `framing`, `chunks`), as RFC 9112 says;
+//! what may be said in two ways is refused.
 
 mod body;
 mod chunks;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::Parser;
 
-/// Serves files, a line of text at /, and an echo at /echo, over HTTP/1.1. Ctrl-C ends it once the requests under way are
-/// answered.
+/// Serves files, a line of text at /, and an echo at /echo, over HTTP/1.1. Ctrl-C ends it once the requests under way
+/// are answered.
 #[derive(Parser, Debug, Clone)]
 #[command(name = "http", version)]
 pub(crate) struct Options {

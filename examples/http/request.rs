@@ -41,8 +41,8 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// Reads a head from the front of `bytes`, which begins with no empty line, and gives its length, too; `None` if it goes on
-    /// beyond them.
+    /// Reads a head from the front of `bytes`, which begins with no empty line, and gives its length, too; `None` if it
+    /// goes on beyond them.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(usize, Request)>, Refusal> {
         let mut fields = [const { MaybeUninit::uninit() }; FIELDS];
         let mut head = httparse::Request::new(&mut []);

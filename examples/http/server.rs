@@ -1,7 +1,7 @@
 //! The server as a whole: who is let in, what is counted, and how it ends.
 //!
-//! The end of the runtime is the end of the server: connections without a request are cancelled, and those with one, which are shielded
-//! from that, are waited for.
+//! The end of the runtime is the end of the server: connections without a request are cancelled, and those with one,
+//! which are shielded from that, are waited for.
 
 use std::fmt;
 use std::io;

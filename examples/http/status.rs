@@ -1,7 +1,7 @@
 //! Status codes, and the error that becomes one.
 //!
-//! Whatever refuses a request answers an [`io::Error`] with a [`Refusal`] in it, through all of std's traits; the connection takes it
-//! out again and tells the client.
+//! Whatever refuses a request answers an [`io::Error`] with a [`Refusal`] in it, through all of std's traits; the
+//! connection takes it out again and tells the client.
 
 use std::error::Error;
 use std::fmt;

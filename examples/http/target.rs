@@ -63,8 +63,8 @@ pub(crate) fn is_authority(text: &[u8]) -> bool {
     name.iter().all(fits) && port.iter().all(u8::is_ascii_digit)
 }
 
-/// The file that a path names, from the root on. Nothing leads out of it: a segment `..` is refused, not resolved, and so is a slash
-/// that was written otherwise.
+/// The file that a path names, from the root on. Nothing leads out of it: a segment `..` is refused, not resolved, and
+/// so is a slash that was written otherwise.
 pub(crate) fn file_of(path: &str) -> Result<PathBuf, Refusal> {
     let mut file = PathBuf::new();
     for segment in path.split('/') {

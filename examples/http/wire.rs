@@ -2,8 +2,9 @@
 //!
 //! Knows limits of time, and nothing of HTTP.
 //!
-//! 1. What was written is sent (`flush`) before anything waits for the client (`receive`, `receive_into`): a client may wait for the
-//!    answer to one request before it sends the next. They are apart since they fail for different reasons.
+//! 1. What was written is sent (`flush`) before anything waits for the client (`receive`, `receive_into`): a client may
+//!    wait for the answer to one request before it sends the next. They are apart since they fail for different
+//!    reasons.
 //! 2. A connection without a request holds no buffer: what comes first comes to the stack.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
@@ -164,8 +165,8 @@ impl Wire {
         }
     }
 
-    /// Ends the connection so that the client gets what was sent, though it may be sending still: what came and was not read would
-    /// reset it. RFC 9112, section 9.6.
+    /// Ends the connection so that the client gets what was sent, though it may be sending still: what came and was not
+    /// read would reset it. RFC 9112, section 9.6.
     pub(crate) fn part(&mut self) -> io::Result<()> {
         self.flush()?;
         self.stream.shutdown(Shutdown::Write)?;
