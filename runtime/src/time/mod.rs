@@ -67,7 +67,7 @@ where
 /// A coroutine that is spawned inside is not: it has frames of its own. A [`scope`](crate::thread::scope) inside is cancelled,
 /// its coroutines with it, and the unwind goes on once they have ended.
 ///
-/// Inside `no_park`, where nothing waits, only [`cancel::check`](crate::cancel::check) throws; in a Drop that runs during an unwind
+/// Inside `no_park`, where nothing waits, only [`cancel::check`] throws; in a Drop that runs during an unwind
 /// nothing does: there a timeout only says in vain how long something may take.
 ///
 /// While another coroutine of the worker waits in a Drop of its unwind, a timeout does not end a wait that begins meanwhile; it
