@@ -55,28 +55,6 @@ fn children_of_a_coroutine_that_computes_run_elsewhere() {
     }
 }
 
-/// The last of a few is not left for the patience of 10 ms: whoever has run the others looks for it before it sleeps.
-#[test]
-fn the_last_of_a_few_children_waits_for_no_patience() {
-    on_workers(2, || {
-        for count in [2, 3] {
-            let mut took: Vec<_> = (0..41)
-                .map(|_| {
-                    let (begin, done) = (Instant::now(), Arc::default());
-                    spawn_elsewhere(count, &done);
-                    compute_until("all children ran", || done.load(SeqCst) == count);
-                    let took = begin.elapsed();
-                    // Its worker comes to the end of its queue: it is not taken for stuck from now on.
-                    thread::sleep(Duration::from_millis(1));
-                    took
-                })
-                .collect();
-            took.sort_unstable();
-            assert!(took[20] < Duration::from_millis(5), "half of the times {count} children took {:?}", took[20]);
-        }
-    });
-}
-
 /// A worker that is not to become heavier takes nevertheless what the other one does not get to, even if it never
 /// rests for as long as its patience lasts.
 #[test]

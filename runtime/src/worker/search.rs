@@ -7,10 +7,6 @@
 //! Invariant 2: who lies down has seen, after the fence, that there is nothing to take, or that somebody searches, or
 //! keeps an eye on what is not to be taken yet: it sleeps no longer than its patience. Who stops to, tells somebody
 //! else. So what waits beside a sleeper is started by its owner soon, or taken.
-//! Invariant 3: the alarm of that patience is set only while something waits at another worker, and again only if something
-//! still does when it has rung. So where nobody has anything to start, nobody wakes. Beside an owner that always has
-//! something waiting, and starts it, the sleeper wakes every 10 ms: that the owner gets stuck over what was pushed long
-//! ago is told by nobody, since it is stuck.
 
 use super::Worker;
 use crate::linger;
@@ -114,16 +110,14 @@ impl Worker {
         if self.linger.is_due() && self.lingers()? {
             return Ok(());
         }
-        let (mut was_relied_on, mut glances) = (false, true);
-        while self.rest_once(glances)? {
+        let mut was_relied_on = false;
+        while self.rest_once()? {
             was_relied_on = self.search();
             self.fleet.idle.leave();
             if was_relied_on {
                 break;
             }
-            // In vain: it lies down again at once, and then sees what was pushed meanwhile. An owner that was quick is not
-            // glanced at again before the next push: beside one that spawns and joins in a loop it would never sleep.
-            glances = false;
+            // In vain: it lies down again at once, and then sees what was pushed meanwhile.
         }
         if was_relied_on || self.stops_watching() || self.has_to_spare() {
             self.fleet.call_again(self.search.own, self.has_to_spare());
@@ -139,14 +133,13 @@ impl Worker {
         watch.is_some()
     }
 
-    /// Lies down, and gets up for whatever reason; `true` if it is to search, and counted as a searcher. `glances` if it gets up
-    /// for a lone record, too.
-    fn rest_once(&self, glances: bool) -> io::Result<bool> {
+    /// Lies down, and gets up for whatever reason; `true` if it is to search, and counted as a searcher.
+    fn rest_once(&self) -> io::Result<bool> {
         let (idle, own) = (&self.fleet.idle, self.search.own);
         let mut spots = false;
         idle.lie_down(own);
         let sleeps = self.remote.prepare_sleep(|| {
-            spots = self.spots_work(glances);
+            spots = self.spots_work();
             spots || idle.is_called(own) || self.is_to_stop()
         });
         let looked = match sleeps {
@@ -233,9 +226,8 @@ impl Worker {
         self.fleet.share(victim, self.load(), watch.is_some_and(is_over))
     }
 
-    /// Whether there is something to take at once, or a lone record to glance at, and nobody who does; keeps an eye on what is to be
-    /// taken later.
-    fn spots_work(&self, glances: bool) -> bool {
+    /// Whether there is something to take at once, and nobody who does; keeps an eye on what is to be taken later.
+    fn spots_work(&self) -> bool {
         let before = self.search.watch.take();
         if self.fleet.is_stopping() {
             return false;
@@ -245,10 +237,7 @@ impl Worker {
             match self.share(victim, before) {
                 Share::Nothing => {}
                 Share::Now(_) => spots = true,
-                share => {
-                    spots |= glances && share == Share::Soon;
-                    self.keep_watch(victim, before);
-                }
+                Share::Soon | Share::Later => self.keep_watch(victim, before),
             }
         }
         spots && !self.fleet.idle.is_searched()
