@@ -284,10 +284,11 @@ impl Level {
         Level { descriptors, threads, mappings: support::mappings() }
     }
 
-    /// Whether nothing is left over. Threads that were joined may be listed for a moment still.
+    /// Whether nothing is left over. Threads that were joined may be listed for a moment still, and those of the pool stay for ten
+    /// seconds after their last call.
     #[track_caller]
     fn is_kept(&self, row: &Row) {
-        support::eventually(10, &format!("{}: threads are as many as before", row.call), || {
+        support::eventually(40, &format!("{}: threads are as many as before", row.call), || {
             Level::now().threads <= self.threads
         });
         let now = Level::now();
