@@ -71,13 +71,24 @@ struct Counts {
     received: AtomicUsize,
 }
 
-fn never_more_than_the_bound(bound: usize, senders: usize, receivers: usize) {
-    const EACH: usize = 6_000;
+/// Starts `f` as a coroutine or as a thread; what is returned joins it.
+fn start<T: Send + 'static>(coroutine: bool, f: impl FnOnce() -> T + Send + 'static) -> Box<dyn FnOnce() -> T> {
+    if coroutine {
+        let handle = thread::spawn(f);
+        Box::new(move || handle.join().unwrap())
+    } else {
+        let handle = std::thread::spawn(f);
+        Box::new(move || handle.join().unwrap())
+    }
+}
+
+fn never_more_than_the_bound(coroutines: bool, [bound, senders, receivers]: [usize; 3]) {
+    const EACH: usize = 3_000;
     let (sender, receiver) = mpmc::sync_channel(bound);
     let counts = Arc::new(Counts::default());
     let sending = (0..senders).map(|_| {
         let (sender, counts) = (sender.clone(), Arc::clone(&counts));
-        thread::spawn(move || {
+        start(coroutines, move || {
             for n in 0..EACH {
                 sender.send(n).unwrap();
                 let sent = counts.sent.fetch_add(1, SeqCst) + 1;
@@ -89,12 +100,16 @@ fn never_more_than_the_bound(bound: usize, senders: usize, receivers: usize) {
     let sending: Vec<_> = sending.collect();
     let receiving = (0..receivers).map(|_| {
         let (receiver, counts) = (receiver.clone(), Arc::clone(&counts));
-        thread::spawn(move || {
+        start(coroutines, move || {
             let mut count = 0;
             loop {
                 counts.received.fetch_add(1, SeqCst);
                 match receiver.recv() {
-                    Ok(_) => count += 1,
+                    Ok(_) => {
+                        count += 1;
+                        // Slower than the senders, so that the channel is full.
+                        (0..200).for_each(|_| std::hint::spin_loop());
+                    }
                     Err(_) => return count,
                 }
             }
@@ -102,22 +117,24 @@ fn never_more_than_the_bound(bound: usize, senders: usize, receivers: usize) {
     });
     let receiving: Vec<_> = receiving.collect();
     drop((sender, receiver));
-    sending.into_iter().for_each(|handle| handle.join().unwrap());
-    let received: usize = receiving.into_iter().map(|handle| handle.join().unwrap()).sum();
+    sending.into_iter().for_each(|join| join());
+    let received: usize = receiving.into_iter().map(|join| join()).sum();
     assert_eq!(received, senders * EACH);
 }
+
+/// Bounds, senders and receivers.
+const CASES: [[usize; 3]; 6] = [[1, 1, 1], [5, 1, 1], [128, 1, 1], [7, 3, 1], [7, 1, 3], [16, 4, 4]];
 
 #[test]
 fn never_more_than_the_bound_among_workers() {
     bounded(120, || {
-        dormouse::Builder::new()
-            .workers(2)
-            .run(|| {
-                for (bound, senders, receivers) in [(1, 1, 1), (5, 1, 1), (128, 1, 1), (7, 3, 1), (7, 1, 3), (16, 4, 4)]
-                {
-                    never_more_than_the_bound(bound, senders, receivers);
-                }
-            })
-            .unwrap();
+        let all = || CASES.into_iter().for_each(|case| never_more_than_the_bound(true, case));
+        dormouse::Builder::new().workers(2).run(all).unwrap();
     });
+}
+
+/// No two of them are of one worker, so that messages are set aside.
+#[test]
+fn never_more_than_the_bound_among_threads() {
+    bounded(120, || CASES.into_iter().for_each(|case| never_more_than_the_bound(false, case)));
 }

@@ -1,9 +1,9 @@
 //! The oldest messages, set aside for the receivers so that they do not meet the senders at the channel's lock.
 //!
 //! Where the two ends are on different cores, each use of the one lock takes its cache lines away from the other end. So a
-//! receiver that finds several messages sets them all aside, and the next receives take from there. The messages still
+//! receiver that finds several messages sets them aside, and the next receives take from there. The messages still
 //! count as queued: capacity and order are those of one queue. Whoever holds the channel's lock and needs them in the queue
-//! takes them back: a sender that is about to wait, a select, a question how many there are.
+//! takes them back: a sender that is about to wait, a select that receives.
 //!
 //! The rejected way, a ring without a lock, would have to know the lines of those who wait, selects and rendezvous, all of
 //! which now are plain code under a lock.
