@@ -57,7 +57,7 @@ impl Ended {
 
     /// Whether it came to the end of its body.
     pub(crate) fn is_done(&self) -> bool {
-        self.status.code() == Some(DONE)
+        is_done(self.status)
     }
 
     /// Panics with its standard error unless it came to the end of its body.
@@ -88,6 +88,11 @@ pub(crate) fn child(test: &str, seconds: u64, body: fn()) -> Ended {
     child_part(test, "", seconds)
 }
 
+/// Whether a child with this status came to the end of its body.
+pub(crate) fn is_done(status: ExitStatus) -> bool {
+    status.code() == Some(DONE)
+}
+
 /// In a child process made for this test: which part of it is meant.
 pub(crate) fn part(test: &str) -> Option<String> {
     let name = std::env::var(CHILD).ok()?;
@@ -103,15 +108,8 @@ pub(crate) fn end_child() -> ! {
 #[track_caller]
 pub(crate) fn child_part(test: &str, part: &str, seconds: u64) -> Ended {
     let start = Instant::now();
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(CHILD, format!("{test} {part}"))
-        .env("RUST_BACKTRACE", "0")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        child_command(test, part).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut pipe = child.stderr.take().unwrap();
     let reader = thread::spawn(move || {
         let mut said = Vec::new();
@@ -130,6 +128,14 @@ pub(crate) fn child_part(test: &str, part: &str, seconds: u64) -> Ended {
         thread::sleep(Duration::from_millis(2));
     };
     Ended { status, stderr: reader.join().unwrap(), took: start.elapsed() }
+}
+
+/// What starts such a child, whose standard streams are the caller's business.
+pub(crate) fn child_command(test: &str, part: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
+    command.env(CHILD, format!("{test} {part}")).env("RUST_BACKTRACE", "0");
+    command
 }
 
 /// Polls until `condition` holds; panics, naming `what`, if it does not within `seconds`. For what has no event to wait
