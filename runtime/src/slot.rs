@@ -124,13 +124,7 @@ pub(crate) struct Life {
 
 impl Life {
     pub(crate) fn new() -> Life {
-        Life {
-            state: State::Running,
-            token: false,
-            ticket: Ticket::default(),
-            woken: false,
-            terms: Terms::default(),
-        }
+        Life { state: State::Running, token: false, ticket: Ticket::default(), woken: false, terms: Terms::default() }
     }
 
     /// Begins an internal wait; earlier tickets are stale from now on.
