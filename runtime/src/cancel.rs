@@ -67,13 +67,14 @@
 //! | in a `shield`                   | at the first point after it                       | the same                                  |
 //! | in a Drop of an unwind          | after that unwind, if the coroutine goes on       | the same, if it is inside still           |
 //!
-//! Of whom a destructor waits in an unwind, nobody else of its worker sees anything: std's count of panics, which is the OS thread's,
-//! is his only while he runs. So where a Drop waits for what another holds, a timeout or a cancel of that other one ends it.
+//! That one coroutine waits in a Drop of its unwind changes nothing for the others of its worker: see
+//! [`thread::panicking`](crate::thread::panicking). If it waits for what another one holds, a timeout around that one's wait, or a cancel
+//! of it, ends both waits.
 //!
 //! Some operations do a part and then wait: `read_exact`, `write_all`, and a `write` to a stream, which as std's goes on until all is
 //! sent. How far they came is lost with their frame; `net::ReadCounted` and `net::WriteCounted` keep the count.
 //!
-//! A panic hook must not park: std then takes every further panic of that thread for one inside the hook, and aborts.
+//! A panic hook had best not park: a panic in what is left of it then is one like any other, which calls the hook again.
 //!
 //! In a program built with panic=abort nothing can unwind: what would cancel panics and says so, and so does a timeout.
 

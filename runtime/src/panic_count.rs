@@ -182,7 +182,8 @@ impl Drop for Coin<'_> {
 /// Purses of workers that have ended, none of them empty: for those that come.
 static RESERVE: PerProcess<Lock<Vec<Purse>>> = PerProcess::new();
 
-/// One with coins in it. Fails if there is none in reserve, and neither a thread nor memory for another is to be had.
+/// One with coins in it. Fails if there is none in reserve, and neither a thread nor memory for another is to be had. To start a thread
+/// takes up to 4 KiB of the caller's stack; the unwinder has just had more.
 #[cold]
 fn borrow(wanted: usize) -> io::Result<Purse> {
     if let Some(purse) = RESERVE.present().and_then(|reserve| reserve.lock().pop()) {

@@ -8,8 +8,8 @@
 //! *Unstarted*: a record in a spawn queue, without slot or stack. *Ready*: in the ready queue, with the outcome of the
 //! park it comes back from. *Running*: on the worker's thread. *Parked*: suspended until an event. *Done*: the slot
 //! is free. *Unwinding* is no state but a property of running, ready or parked code: a panic or a cancellation is on
-//! its way through the stack. A park is *shielded* when it may not be cancelled (a lock, a scope's join, `shield`, a
-//! Drop, anything while unwinding, or for as long as unwinding cannot be excluded).
+//! its way through the stack, as `std::thread::panicking()` says of whoever runs (`worker/suspension.rs`). A park is *shielded*
+//! when it may not be cancelled (a lock, a scope's join, `shield`, a Drop, anything while unwinding).
 //!
 //! |                   | wake, unpark             | timeout           | cancel, shutdown                        |
 //! |-------------------|--------------------------|-------------------|-----------------------------------------|
