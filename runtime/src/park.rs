@@ -205,15 +205,11 @@ pub(crate) fn park_waiting_or_cancelled() -> bool {
 #[inline]
 pub(crate) fn park_token(worker: &Worker, deadline: Option<Instant>) {
     let has_token = || worker.with_running(|slot| slot.life.token);
-    let mut parked = if has_token() {
+    let parked = if has_token() {
         checked(worker, Point::Fallible).map_or(Parked::Cancelled, |_| Parked::Woken)
     } else {
         park(worker, Awaited::Token, deadline, Point::Fallible)
     };
-    // Without the token it was woken only to look again.
-    while parked == Parked::Woken && !has_token() {
-        parked = park(worker, Awaited::Token, deadline, Point::Fallible);
-    }
     if parked != Parked::Cancelled {
         worker.with_running(|slot| slot.life.token = false);
     }
@@ -221,8 +217,7 @@ pub(crate) fn park_token(worker: &Worker, deadline: Option<Instant>) {
 
 /// Parks until the deadline.
 pub(crate) fn park_until(worker: &Worker, deadline: Option<Instant>) {
-    // It is woken only to look again.
-    while park(worker, Awaited::Deadline, deadline, Point::Fallible) == Parked::Woken {}
+    park(worker, Awaited::Deadline, deadline, Point::Fallible);
 }
 
 /// Lets others run. A cancellation point.

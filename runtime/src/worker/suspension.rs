@@ -109,18 +109,22 @@ impl Worker {
         self.resumed()
     }
 
-    /// Invariant 2. Only frames above the mark that `park` left may be there at the switch, so the rest is done beside it.
     #[inline(always)]
     fn suspend(&self, unwinding: bool) {
-        let counted = if unwinding { self.take_off_count() } else { 0 };
-        self.switch();
-        if counted > 0 {
-            self.put_back_count(counted);
-        }
+        if unwinding { self.suspend_unwinding() } else { self.switch() }
     }
 
+    /// Invariant 2.
     #[cold]
     #[inline(never)]
+    fn suspend_unwinding(&self) {
+        let counted = self.take_off_count();
+        // What `park` has noted lies above this frame, which is needed as well.
+        self.with_running(|slot| slot.mark_stack(stack_mark()));
+        self.switch();
+        self.panics.borrow_mut().put_back(counted);
+    }
+
     fn take_off_count(&self) -> u32 {
         if self.watch.get() != Watch::Nothing {
             // Some of what is counted is others', and nobody knows how much.
@@ -131,12 +135,6 @@ impl Worker {
             self.watch.set(Watch::Count);
             0
         })
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn put_back_count(&self, counted: u32) {
-        self.panics.borrow_mut().put_back(counted);
     }
 
     #[inline(always)]
