@@ -41,5 +41,6 @@ done
 asan -p dormouse-runtime --lib -- --skip a_connection_pays --skip stack::tests::a_coroutine_runs_dives --skip stack::tests::a_guard --skip at_the_limit_of \
     --skip under_mlockall --skip without_address_space
 asan -p dormouse "${behaviours[@]}" --no-fail-fast -- \
-    --skip a_smaller_main_stack_overflows_sooner --skip leave_nothing_behind
+    --skip a_smaller_main_stack_overflows_sooner --skip leave_nothing_behind \
+    --skip a_thousand_at_a_time --skip without_a_thread
 echo "asan: passed in $SECONDS s"

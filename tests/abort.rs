@@ -80,6 +80,23 @@ fn an_abort_without_an_unwind_is_left_alone() {
     assert!(!ended.stderr.contains("dormouse"), "{}", ended.stderr);
 }
 
+/// Nor does one who aborts while another of its worker waits in a Drop of its unwind.
+#[test]
+fn an_abort_while_another_unwinds_is_left_alone() {
+    let ended = child("an_abort_while_another_unwinds_is_left_alone", 10, || {
+        run(|| {
+            let _unwinds = spawn(|| {
+                let _parks = OnDrop(thread::park);
+                panic!("unwinds slowly");
+            });
+            (0..10).for_each(|_| thread::yield_now());
+            std::process::abort();
+        });
+    });
+    assert_eq!(ended.signal(), Some(libc::SIGABRT), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("dormouse: "), "{}", ended.stderr);
+}
+
 #[test]
 fn one_of_a_plain_thread_is_left_alone() {
     let ended = child("one_of_a_plain_thread_is_left_alone", 10, || {

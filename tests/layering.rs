@@ -24,6 +24,7 @@ const RUNTIME: &[&str] = &[
     "roster",
     "stack",
     "coroutine",
+    "panic_count",
     "timer",
     "readiness",
     "pace",

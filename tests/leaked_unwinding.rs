@@ -1,5 +1,5 @@
-//! A coroutine that is leaked in the middle of its unwind leaves std's count of panics on the caller's thread, as
-//! `Builder::shutdown_timeout` says. What that does not break.
+//! A coroutine that is leaked in the middle of its unwind takes its part of std's count of panics with it: the caller's thread does not
+//! seem to panic for ever.
 
 mod support;
 
@@ -51,23 +51,19 @@ fn works() {
 }
 
 #[test]
-fn its_thread_counts_as_panicking_and_works() {
-    for panics in [false, true] {
-        bounded(20, move || {
-            works();
+fn its_thread_is_as_any() {
+    bounded(20, move || {
+        for panics in [false, true, true, false] {
             leak(panics);
-            assert!(std::thread::panicking(), "std can take it back: mend this, and what the documentation says of it");
+            assert!(!std::thread::panicking());
             works();
-            // A second one that a panic unwinds would be cancelled in its Drop, as is documented to end the process.
-            leak(false);
-            works();
-        });
-    }
+        }
+    });
 }
 
-/// Threads of workers end with their runtime, and a new one begins anew.
+/// And so is the thread of a worker.
 #[test]
-fn no_other_thread_does() {
+fn the_threads_of_workers_are_as_any() {
     bounded(20, || {
         let runtime = Builder::new().workers(1).shutdown_timeout(Duration::from_millis(5)).build().unwrap();
         drop(runtime.spawn(|| {

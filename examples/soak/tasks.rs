@@ -299,7 +299,6 @@ fn panics(_: &Shared, mut dice: Dice) {
     let other = spawn(move || drop(waits.lock()));
     let died = child.join().expect_err("it panics");
     other.join().expect("it only locks");
-    // Whether the lock is poisoned is not certain while others of the worker are suspended unwinding.
-    assert!(died.is::<OnPurpose>());
+    assert!(died.is::<OnPurpose>() && lock.is_poisoned());
     std::panic::resume_unwind(died);
 }

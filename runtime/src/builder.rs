@@ -82,13 +82,6 @@ impl Builder {
     /// even yield, with the worker that it keeps. The end of `run` cannot leave the calling thread, so it waits for such a
     /// one there for as long as it takes, and another worker, if there is one, says for whom.
     ///
-    /// One that is leaked while it unwinds, since a destructor waits, leaves its thread counted as panicking by std, which has no way
-    /// to take that back: [`std::thread::panicking`] is `true` there until the thread ends. For the thread that called `run` this means
-    /// that a later panic on it poisons no lock of std's or ours, and that code which asks `panicking` takes it for unwinding. A
-    /// panic there can be caught as ever, and another `run` works, but for this: a coroutine on that thread whose panic unwinds it,
-    /// and which waits in a destructor meanwhile, cannot be told from one that does not unwind. If it is cancelled there,
-    /// the process is aborted. A program that goes on after a leak had better `run` on a new thread.
-    ///
     /// Closures that have not started are dropped, each in the turn of a coroutine of its own; one whose destructor waits beyond the
     /// timeout is leaked as any other. Only what a destructor spawns at that very end, and what has waited in vain for a stack,
     /// is dropped by the worker's thread and no longer as a coroutine: there a destructor that waits blocks the thread, and the

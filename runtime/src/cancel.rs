@@ -66,20 +66,15 @@
 //! | in a `timeout`                  | passes through it                                 | the innermost one that is over ends its call |
 //! | in a `shield`                   | at the first point after it                       | the same                                  |
 //! | in a Drop of an unwind          | after that unwind, if the coroutine goes on       | the same, if it is inside still           |
-//! | in a wait begun while another of its worker waits in a Drop of an unwind | once no other does; see below | the same              |
 //!
-//! std counts panics per OS thread. While a coroutine waits in a Drop of its unwind, nobody can tell of another one of its worker
-//! that begins a wait whether it unwinds as well, and to throw into an unwind aborts the process. So nothing strikes in such
-//! a wait until it is certain again that nobody on the worker unwinds, and then at once; what waited before, or on other
-//! workers, is struck as ever. It follows that **the two may wait for each other for ever**: the Drop for a lock, say, and who
-//! holds the lock for something that a timeout was to cut short. An operation's own limit (`recv_timeout`, `park_timeout`)
-//! ends it also there. A Drop that may run in an unwind had best not wait for what another holds while that one waits:
-//! `try_lock`, or a limit, serves it.
+//! That one coroutine waits in a Drop of its unwind changes nothing for the others of its worker: see
+//! [`thread::panicking`](crate::thread::panicking). If it waits for what another one holds, a timeout around that one's wait, or a cancel
+//! of it, ends both waits.
 //!
 //! Some operations do a part and then wait: `read_exact`, `write_all`, and a `write` to a stream, which as std's goes on until all is
 //! sent. How far they came is lost with their frame; `net::ReadCounted` and `net::WriteCounted` keep the count.
 //!
-//! A panic hook must not park: std then takes every further panic of that thread for one inside the hook, and aborts.
+//! A panic hook had best not park: a panic in what is left of it then is one like any other, which calls the hook again.
 //!
 //! In a program built with panic=abort nothing can unwind: what would cancel panics and says so, and so does a timeout.
 
@@ -92,7 +87,7 @@ pub(crate) use payload::{ends, is_own, payload, throw, value};
 
 use crate::coroutine::CAN_UNWIND;
 use crate::current;
-use crate::worker::{NEVER, Unwinding, Worker};
+use crate::worker::{NEVER, Worker};
 use std::io;
 use std::time::Instant;
 
@@ -316,11 +311,7 @@ pub(crate) fn check_on(worker: &Worker) {
     if !terms.is_due() || terms.asks_for_errors() {
         return;
     }
-    if worker.unwinding() == Unwinding::Perhaps && !terms.forbids_parks() {
-        // Who makes that unsure needs a turn to end it, and code that asks in a loop gives none.
-        worker.yield_now(Unwinding::Perhaps);
-    }
-    if worker.unwinding() == Unwinding::No {
+    if !std::thread::panicking() {
         throw();
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Owns the one place where control changes stacks. Knows nothing of slots, workers or why somebody suspends.
 //!
-//! Invariant 1: a coroutine is resumed only by the thread that created it, and `Suspender::suspend` is called only while
-//! the coroutine runs. That may be on a stack of the user's own, to which safe code has switched from the coroutine's:
+//! Invariant 1: a coroutine is resumed only by the thread that created it (but those of `panic_count.rs`, on which no user's code
+//! runs), and `Suspender::suspend` is called only while the coroutine runs. That may be on a stack of the user's own, to which safe code has switched from the coroutine's:
 //! it comes back to where it was all the same.
 //! Invariant 2: a coroutine that has started and not finished is never dropped, since corosensei would then force an
 //! unwind, and a Drop that suspends under it aborts the process. It is resumed to its end or leaked.

@@ -12,6 +12,7 @@
 //! | `sys/` | one family of system calls a file |
 //! | `stack/` | slabs of guarded stacks, pools, trim |
 //! | `coroutine` | the corosensei seam |
+//! | `panic_count` | std's count of panics, made to follow the coroutine |
 //! | `timer`, `readiness`, `pace`, `linger`, `spins` | pure: wheel, latch and waiter queues, when to look at the poller, when to stay awake, how often to try a lock |
 //! | `queue_delay` | pure: how long a queue keeps whoever enters it |
 //! | `fork` | what a child of fork(2) inherits and leaves alone |
@@ -81,6 +82,7 @@ mod once_arc;
 mod os_thread;
 mod overflow;
 mod pace;
+mod panic_count;
 mod park;
 mod pipe;
 mod placement;

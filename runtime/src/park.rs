@@ -18,7 +18,7 @@ use crate::os_thread::Parked;
 use crate::readiness::Interest;
 use crate::remote::SourceId;
 use crate::slot::{Awaited, Outcome, Shield, Terms};
-use crate::worker::{NEVER, Unwinding, Worker};
+use crate::worker::{NEVER, Worker};
 use std::io;
 use std::time::Instant;
 
@@ -40,7 +40,7 @@ struct Leave {
     /// Whether a cancel may end it.
     shield: Shield,
     /// Whether the coroutine is unwinding.
-    unwinding: Unwinding,
+    unwinding: bool,
     /// When a timeout around it is over, if that may end it.
     limit: u64,
 }
@@ -52,7 +52,7 @@ struct Struck;
 #[inline(always)]
 fn checked(worker: &Worker, point: Point) -> Result<Leave, Struck> {
     let terms = worker.with_running(|slot| slot.life.terms);
-    let unwinding = worker.unwinding();
+    let unwinding = std::thread::panicking();
     if terms.is_plain() {
         return Ok(Leave { shield: shield(point == Point::Shielded, unwinding), unwinding, limit: NEVER });
     }
@@ -60,7 +60,7 @@ fn checked(worker: &Worker, point: Point) -> Result<Leave, Struck> {
 }
 
 #[cold]
-fn checked_cold(worker: &Worker, terms: Terms, point: Point, unwinding: Unwinding) -> Result<Leave, Struck> {
+fn checked_cold(worker: &Worker, terms: Terms, point: Point, unwinding: bool) -> Result<Leave, Struck> {
     if terms.forbids_parks() {
         refuse(worker);
     }
@@ -70,12 +70,12 @@ fn checked_cold(worker: &Worker, terms: Terms, point: Point, unwinding: Unwindin
         return Ok(leave);
     }
     // Others first: code that catches the unwind and parks again, for ever, must not keep the worker to itself.
-    worker.yield_now(Unwinding::No);
+    worker.yield_now(false);
     if errors || point == Point::Answered { Err(Struck) } else { cancel::throw() }
 }
 
 /// On these terms; for one that is `closed`, nothing ends it but its event and its deadline.
-fn leave(worker: &Worker, terms: Terms, closed: bool, unwinding: Unwinding) -> Leave {
+fn leave(worker: &Worker, terms: Terms, closed: bool, unwinding: bool) -> Leave {
     let shield = shield(closed || terms.is_closed(), unwinding);
     worker.with_running(|slot| slot.life.terms.set_timer_strikes(false));
     let limit = if shield == Shield::Closed || terms.is_expired() { NEVER } else { worker.limit() };
@@ -100,13 +100,8 @@ impl Leave {
 }
 
 #[inline(always)]
-fn shield(closed: bool, unwinding: Unwinding) -> Shield {
-    match unwinding {
-        _ if closed => Shield::Closed,
-        Unwinding::Yes => Shield::Closed,
-        Unwinding::Perhaps => Shield::Unsure,
-        Unwinding::No => Shield::Open,
-    }
+fn shield(closed: bool, unwinding: bool) -> Shield {
+    if closed || unwinding { Shield::Closed } else { Shield::Open }
 }
 
 #[cold]
@@ -136,7 +131,7 @@ pub(crate) fn may_wait() -> bool {
 /// Whether a Drop in the calling coroutine may wait for something: not inside `no_park`, and not in an unwind, which is
 /// to be over soon.
 pub(crate) fn may_wait_in_drop() -> bool {
-    in_coroutine(|worker| is_allowed(worker) && worker.unwinding() != Unwinding::Yes)
+    in_coroutine(|worker| is_allowed(worker) && !std::thread::panicking())
 }
 
 /// What the park answers; throws, if that is what ended it.
@@ -198,7 +193,7 @@ pub(crate) fn park_waiting_or_cancelled() -> bool {
             return false;
         }
         let terms = worker.with_running(|slot| slot.life.terms);
-        let leave = leave(worker, terms, false, worker.unwinding());
+        let leave = leave(worker, terms, false, std::thread::panicking());
         terms.is_due() && leave.shield == Shield::Open || {
             let limit = leave.bounded(worker, None);
             worker.park(Awaited::Wait, limit, leave.shield, leave.unwinding) == Outcome::Cancelled
@@ -210,15 +205,11 @@ pub(crate) fn park_waiting_or_cancelled() -> bool {
 #[inline]
 pub(crate) fn park_token(worker: &Worker, deadline: Option<Instant>) {
     let has_token = || worker.with_running(|slot| slot.life.token);
-    let mut parked = if has_token() {
+    let parked = if has_token() {
         checked(worker, Point::Fallible).map_or(Parked::Cancelled, |_| Parked::Woken)
     } else {
         park(worker, Awaited::Token, deadline, Point::Fallible)
     };
-    // Without the token it was woken only to look again.
-    while parked == Parked::Woken && !has_token() {
-        parked = park(worker, Awaited::Token, deadline, Point::Fallible);
-    }
     if parked != Parked::Cancelled {
         worker.with_running(|slot| slot.life.token = false);
     }
@@ -226,8 +217,7 @@ pub(crate) fn park_token(worker: &Worker, deadline: Option<Instant>) {
 
 /// Parks until the deadline.
 pub(crate) fn park_until(worker: &Worker, deadline: Option<Instant>) {
-    // It is woken only to look again.
-    while park(worker, Awaited::Deadline, deadline, Point::Fallible) == Parked::Woken {}
+    park(worker, Awaited::Deadline, deadline, Point::Fallible);
 }
 
 /// Lets others run. A cancellation point.

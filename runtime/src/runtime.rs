@@ -23,13 +23,14 @@ use crate::fleet::Fleet;
 use crate::fork::{self, PerProcess};
 use crate::lock::Lock;
 use crate::once_arc::OnceArc;
+use crate::panic_count::SetAside;
 use crate::remote::{Origin, RecordRef, Remote};
 use crate::spawned::{Output, Spawned};
 use crate::stack::{self, GuardKind, StackSettings};
 use crate::sync::mpmc::channel;
 use crate::sys::fault::{self, AlternateStack};
 use crate::sys::membarrier;
-use crate::worker::{Unwinding, Worker, WorkerSettings};
+use crate::worker::{Worker, WorkerSettings};
 use std::cell::Cell;
 use std::io;
 use std::panic::Location;
@@ -113,6 +114,8 @@ where
 {
     let nested = current::is_losing() || current::with_worker(|worker| worker.is_some());
     assert!(!nested, "run was called inside a runtime: call the function directly, or spawn it");
+    // Whether the caller unwinds is nothing to its coroutines.
+    let _aside = SetAside::begin()?;
     // A timeout around this call on a plain thread must not end the wait for what borrows from it.
     let _whole = Frame::closed();
     let origin = main_origin(settings, Location::caller())?;
@@ -219,7 +222,7 @@ pub(crate) fn may_spawn(worker: &Worker) -> io::Result<()> {
     if worker.is_orphan() {
         return Err(io::Error::other(fork::DEAD));
     }
-    if worker.fleet.is_stopping() && worker.unwinding() == Unwinding::No {
+    if worker.fleet.is_stopping() && !std::thread::panicking() {
         return Err(is_ending());
     }
     Ok(())

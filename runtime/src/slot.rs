@@ -8,8 +8,8 @@
 //! *Unstarted*: a record in a spawn queue, without slot or stack. *Ready*: in the ready queue, with the outcome of the
 //! park it comes back from. *Running*: on the worker's thread. *Parked*: suspended until an event. *Done*: the slot
 //! is free. *Unwinding* is no state but a property of running, ready or parked code: a panic or a cancellation is on
-//! its way through the stack. A park is *shielded* when it may not be cancelled (a lock, a scope's join, `shield`, a
-//! Drop, anything while unwinding, or for as long as unwinding cannot be excluded).
+//! its way through the stack, as `std::thread::panicking()` says of whoever runs (`worker/suspension.rs`). A park is *shielded*
+//! when it may not be cancelled (a lock, a scope's join, `shield`, a Drop, anything while unwinding).
 //!
 //! |                   | wake, unpark             | timeout           | cancel, shutdown                        |
 //! |-------------------|--------------------------|-------------------|-----------------------------------------|
@@ -17,7 +17,7 @@
 //! | ready             | unpark: token kept; wake: noted if of the present wait, else stale | cannot be (disarmed) | noted; thrown at the next cancellation point |
 //! | running           | as ready                 | cannot be (disarmed) | as ready                             |
 //! | parked            | ready(Woken) if it is the awaited one, else as ready | ready(TimedOut) | ready(Cancelled) |
-//! | parked, within a timeout whose limit comes before the park's own deadline | as parked | noted; ready(Cancelled), or ready(Woken) where unsure | as parked |
+//! | parked, within a timeout whose limit comes before the park's own deadline | as parked | noted; ready(Cancelled) | as parked |
 //! | parked, shielded  | as parked                | ready(TimedOut)   | noted                                   |
 //! | unwinding         | as its state             | as its state      | noted; nothing is thrown into an unwind |
 //! | done              | ignored: another generation | cannot be      | ignored                                 |
@@ -62,9 +62,6 @@ pub(crate) enum State {
 pub(crate) enum Shield {
     /// It may.
     Open,
-    /// Not now: perhaps the coroutine is being unwound, and throwing into an unwind aborts the process. The worker opens
-    /// the park as soon as it is certain that nobody is.
-    Unsure,
     /// It may not.
     Closed,
 }
@@ -121,22 +118,13 @@ pub(crate) struct Life {
     pub(crate) ticket: Ticket,
     /// Whether that wait was ended before its park: then there is none.
     pub(crate) woken: bool,
-    /// How often we threw into it without anybody having let go of the payload yet.
-    pub(crate) thrown: u8,
     /// On what terms it parks.
     pub(crate) terms: Terms,
 }
 
 impl Life {
     pub(crate) fn new() -> Life {
-        Life {
-            state: State::Running,
-            token: false,
-            ticket: Ticket::default(),
-            woken: false,
-            thrown: 0,
-            terms: Terms::default(),
-        }
+        Life { state: State::Running, token: false, ticket: Ticket::default(), woken: false, terms: Terms::default() }
     }
 
     /// Begins an internal wait; earlier tickets are stale from now on.
@@ -170,19 +158,6 @@ impl Life {
         outcome.is_some()
     }
 
-    /// Opens an unsure park; `true` if what was noted before thereby made it ready.
-    pub(crate) fn make_sure(&mut self) -> bool {
-        let State::Parked { on, shield: Shield::Unsure } = self.state else {
-            return false;
-        };
-        self.state = State::Parked { on, shield: Shield::Open };
-        let due = self.terms.is_due();
-        if due {
-            self.state = State::Ready(Outcome::Cancelled);
-        }
-        due
-    }
-
     /// The outcome with which `event` ends a park on `on`, if it does.
     #[inline(always)]
     fn ends(&self, on: Awaited, shield: Shield, event: Event) -> Option<Outcome> {
@@ -193,8 +168,7 @@ impl Life {
             }
             Event::SourceReady => matches!(on, Awaited::Source(_)).then_some(Outcome::Woken),
             Event::Timeout if !self.terms.strikes_by_timer() => Some(Outcome::TimedOut),
-            // Where it is unsure, the waiting party looks again, and parks on without that limit.
-            Event::Timeout => Some(if shield == Shield::Open { Outcome::Cancelled } else { Outcome::Woken }),
+            Event::Timeout => Some(Outcome::Cancelled),
             Event::Cancel => (shield == Shield::Open && !self.terms.shields()).then_some(Outcome::Cancelled),
         }
     }
@@ -296,7 +270,7 @@ mod tests {
             (Awaited::Deadline, SourceReady, false),
         ];
         for (on, event, woken) in ends {
-            for shield in [Shield::Open, Shield::Unsure, Shield::Closed] {
+            for shield in [Shield::Open, Shield::Closed] {
                 let state = after(parked(on, shield), event).state;
                 let expected = if woken { State::Ready(Woken) } else { State::Parked { on, shield } };
                 assert_eq!(state, expected, "{on:?} {event:?}");
@@ -307,7 +281,7 @@ mod tests {
     #[test]
     fn every_park_ends_at_its_deadline_and_unless_shielded_by_a_cancel() {
         for on in [Awaited::Token, Awaited::Wait, Awaited::End, Awaited::Source(Interest::Write), Awaited::Deadline] {
-            for shield in [Shield::Open, Shield::Unsure, Shield::Closed] {
+            for shield in [Shield::Open, Shield::Closed] {
                 assert_eq!(after(parked(on, shield), Timeout).state, State::Ready(TimedOut));
                 let cancelled = after(parked(on, shield), Cancel);
                 let expected =
@@ -332,27 +306,12 @@ mod tests {
     }
 
     #[test]
-    fn a_cancel_of_an_unsure_park_strikes_once_it_is_sure() {
-        let mut unsure = after(parked(Awaited::Token, Shield::Unsure), Cancel);
-        assert!(unsure.make_sure());
-        assert_eq!(unsure.state, State::Ready(Cancelled));
-        assert!(!unsure.make_sure());
-        let mut closed = after(parked(Awaited::Token, Shield::Closed), Cancel);
-        assert!(!closed.make_sure());
-        let mut quiet = parked(Awaited::Token, Shield::Unsure);
-        assert!(!quiet.make_sure());
-        assert_eq!(after(quiet, Cancel).state, State::Ready(Cancelled));
-    }
-
-    #[test]
     fn a_timeout_around_it_strikes_by_the_timer_of_the_park() {
-        for (shield, ended) in [(Shield::Open, Cancelled), (Shield::Unsure, Woken)] {
-            let mut life = parked(Awaited::Deadline, shield);
-            life.terms = Terms::default().inside_timeout();
-            life.terms.set_timer_strikes(true);
-            let after = after(life, Timeout);
-            assert_eq!((after.state, after.terms.is_expired()), (State::Ready(ended), true));
-        }
+        let mut life = parked(Awaited::Deadline, Shield::Open);
+        life.terms = Terms::default().inside_timeout();
+        life.terms.set_timer_strikes(true);
+        let after = after(life, Timeout);
+        assert_eq!((after.state, after.terms.is_expired()), (State::Ready(Cancelled), true));
     }
 
     #[test]

@@ -32,6 +32,7 @@ use crate::locals::Locals;
 use crate::long_run::{LongRuns, Report};
 use crate::mail::Ticket;
 use crate::pace::Pace;
+use crate::panic_count::Purses;
 use crate::poller::Poller;
 use crate::prefetch::prefetch;
 use crate::ready_queue::ReadyQueue;
@@ -56,6 +57,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use stop::Owed;
+use suspension::Watch;
 
 /// I/O operations that succeed at once before the coroutine yields.
 const IO_BUDGET: u32 = 64;
@@ -83,17 +85,6 @@ const TOP_FRAMES: usize = 512;
 /// So many ready coroutines that their stacks no longer fit the cache together. Fewer find it warm, and prefetching would cost
 /// a request more than it saves.
 const CROWD: u32 = 192;
-
-/// Whether a coroutine's stack is being unwound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unwinding {
-    /// It is not.
-    No,
-    /// It may be: somebody on this thread is.
-    Perhaps,
-    /// It is.
-    Yes,
-}
 
 /// One worker.
 pub(crate) struct Worker {
@@ -127,8 +118,6 @@ pub(crate) struct Worker {
     starved: RefCell<VecDeque<RecordRef>>,
     /// A stack of the default size for dropping the closures of those that can have none; `None` while in use.
     reserve: RefCell<Option<Stack>>,
-    /// Whether this thread was panicking already when the loop began: then std's word on it tells nothing.
-    born_panicking: bool,
     /// Turns since the last look at a poller without sources.
     blind_turns: Cell<u32>,
     /// Which parked stacks are to be trimmed.
@@ -166,12 +155,10 @@ pub(crate) struct Worker {
     last_ticket: Cell<Ticket>,
     /// I/O operations left until the running coroutine yields.
     budget: Cell<u32>,
-    /// Suspended coroutines that are or may be unwinding, by a panic or a cancellation.
-    perhaps_unwinding: Cell<u32>,
-    /// Those who certainly unwound when they suspended, since last nobody was suspended unwinding.
-    unwinders: RefCell<Vec<u64>>,
-    /// How often `perhaps_unwinding` was found to be none, so that who was counted before does not uncount itself.
-    certainties: Cell<u32>,
+    /// By what std's count of panics follows the coroutines.
+    panics: RefCell<Purses>,
+    /// What the loop has to see to after each resume.
+    watch: Cell<Watch>,
     /// When what is left is leaked, once the end has begun.
     stop_at: Cell<Option<u64>>,
     /// Turns to be given before that.
@@ -214,12 +201,10 @@ impl Worker {
             published: Cell::default(),
             running_slot: Cell::new(std::ptr::null_mut()),
             budget: Cell::new(IO_BUDGET),
-            perhaps_unwinding: Cell::new(0),
-            unwinders: RefCell::default(),
-            certainties: Cell::new(0),
+            panics: RefCell::default(),
+            watch: Cell::default(),
             starved: RefCell::default(),
             reserve: RefCell::new(Some(reserve)),
-            born_panicking: std::thread::panicking(),
             blind_turns: Cell::new(0),
             stop_at: Cell::new(None),
             owed: Cell::default(),
@@ -239,9 +224,6 @@ impl Worker {
                 self.mark_queues();
             }
             self.run_turn();
-            if self.perhaps_unwinding.get() > 0 {
-                self.look_for_certainty();
-            }
             self.publish_load();
             self.publish_figures(0);
             if self.is_ended() {

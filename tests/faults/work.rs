@@ -1,7 +1,7 @@
 //! A runtime at work: waiting, waking, stacks, timers, signals, the pool of threads, children.
 
 use crate::pages::*;
-use crate::support::eventually;
+use crate::support::{OnDrop, eventually};
 use crate::tcp::{listener, pair};
 use crate::walk::As::{Coroutine, Thread};
 use crate::walk::Seen::{Aborts, Lasting, Nothing, Panics, Retried, Waited};
@@ -12,6 +12,7 @@ use dormouse::{Runtime, fs, process, signal, spawn_local, thread};
 use libc::*;
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};
+use std::panic::{catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
@@ -228,6 +229,20 @@ fn calls_the_pool(strike: &Strike) -> io::Result<()> {
     Ok(())
 }
 
+/// The first that does: what moves std's count of panics out of the way of others takes a thread, once.
+fn waits_in_a_drop_of_its_unwind(strike: &Strike) -> io::Result<()> {
+    let unwinds = || {
+        let _waits = OnDrop(thread::yield_now);
+        resume_unwind(Box::new(7));
+    };
+    strike.on(|| {
+        let caught = catch_unwind(unwinds).unwrap_err();
+        assert!(caught.is::<i32>() && !std::thread::panicking());
+        Ok(())
+    });
+    Ok(())
+}
+
 fn waits_for_a_child(strike: &Strike) -> io::Result<()> {
     strike.on(|| {
         let mut child = process::Command::new("sleep").arg("0.01").spawn()?;
@@ -280,6 +295,7 @@ pub(crate) const STACKS: &[Row] = &[
 
 pub(crate) const HELPERS: &[Row] = &[
     Row::new("pthread_create", PTHREAD_CREATE, calls_the_pool).only(Coroutine).first(),
+    Row::new("pthread_create", PTHREAD_CREATE, waits_in_a_drop_of_its_unwind).only(Coroutine).seen(Nothing).first(),
     Row::new("pidfd_open", PIDFD_OPEN, waits_for_a_child).only(Coroutine).seen(Nothing),
     Row::new("ioctl(FIONBIO)", IOCTL, starts_a_child_with_a_pipe).only(Coroutine),
 ];

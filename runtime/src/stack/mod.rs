@@ -193,6 +193,16 @@ impl Stack {
         Stack { extent }
     }
 
+    /// One that is of no pool, of `size` bytes; for good, since there is nowhere for it to go back to.
+    ///
+    /// # Errors
+    /// As [`pool::Pool::new`] and [`pool::Pool::acquire`].
+    pub(crate) fn lone(size: usize) -> io::Result<Stack> {
+        let size = size_for(size)?;
+        let mut slab = slab::Slab::map(size, 1, slab::Guard::new(1, GuardKind::Auto, size)?)?;
+        Ok(slab.take()?.expect("a slab of one has one"))
+    }
+
     /// Its addresses, to be kept by those who do not own it.
     #[inline]
     pub(crate) fn extent(&self) -> Extent {

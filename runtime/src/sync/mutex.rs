@@ -27,9 +27,7 @@ use std::sync::{LockResult, TryLockError, TryLockResult};
 /// # Poisoning
 ///
 /// As in std: a guard that is dropped by an unwind, of a panic or of a cancellation, poisons the mutex. Only an unwind of
-/// the coroutine itself does, though: std's own mutex is also poisoned by a coroutine in whose worker another is suspended in
-/// a Drop of its unwind, since std counts panics per OS thread. The reverse is a gap, as std has them too: a coroutine that
-/// begins to panic while another of its worker is so suspended leaves the mutex unpoisoned.
+/// the coroutine itself does, whoever else of its worker unwinds.
 ///
 /// # Fairness
 ///

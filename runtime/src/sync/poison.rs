@@ -1,15 +1,8 @@
 //! Whether a lock is poisoned: whether somebody unwound while holding it.
 //!
-//! Owns the flag, and the question who unwinds. The error types are std's.
-//!
-//! std asks its count of panics, which is per OS thread: while a coroutine is suspended in a Drop of its unwind, that says
-//! of everybody on its worker that they panic, and their guards would poison std's locks. This one asks the worker, which
-//! knows better. It does not know all: while one coroutine of a worker is suspended unwinding, another one that begins to panic
-//! cannot be told from one that does not, and does not poison; and of two that are so suspended at a time, the one that comes
-//! back and catches its panic is taken for unwinding until the other has ended, too. A cancel is always told.
+//! Owns the flag. The error types are std's, and so is the word on who unwinds, which is exact for each coroutine
+//! (`panic_count.rs`).
 
-use crate::current;
-use crate::worker::Worker;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LockResult, PoisonError};
 
@@ -44,7 +37,7 @@ impl Flag {
     /// To be called with the lock held exclusively, last: poisons it if its holder began to unwind since.
     #[inline]
     pub(super) fn done(&self, before: Before) {
-        if std::thread::panicking() && !before.0 && unwinds() {
+        if std::thread::panicking() && !before.0 {
             // ORDERING: Relaxed; as in `get`.
             self.0.store(true, Ordering::Relaxed);
         }
@@ -61,14 +54,8 @@ impl Before {
     /// To be called when the lock was taken.
     #[inline]
     pub(super) fn now() -> Before {
-        Before(std::thread::panicking() && unwinds())
+        Before(std::thread::panicking())
     }
-}
-
-/// Whether the caller unwinds, for one of whose OS thread std says so.
-#[cold]
-fn unwinds() -> bool {
-    current::with_coroutine(|worker| worker.is_none_or(Worker::probably_unwinds))
 }
 
 /// Applies `f` to what a lock gave, poisoned or not.

@@ -26,7 +26,6 @@ pub mod local_impl {
 
 use crate::slot::Terms;
 use crate::sys::clock;
-use crate::worker::Unwinding;
 use crate::{blocking, current, park as parking};
 use std::panic::Location;
 use std::time::{Duration, Instant};
@@ -255,9 +254,10 @@ pub fn yield_now() {
 
 /// Whether the calling coroutine, or plain thread, unwinds, by a panic or by a cancel.
 ///
-/// std's own answers for the whole OS thread: also while another coroutine of the worker is suspended in a Drop of its
-/// unwind. This one then answers for the caller as far as can be known: `true` if it was cancelled, and `false`
-/// of a panic, since std does not say whose that is.
+/// [`std::thread::panicking`] says the same: what it counts, per OS thread, goes with each coroutine as that suspends and is
+/// resumed. That costs a coroutine that waits in a Drop of its unwind some microseconds a wait, and nobody else anything; the
+/// first of them has a thread started, for a moment. Where none can be had, and as long as that one waits, std's count stays with
+/// its OS thread: the others there count as unwinding, so that nothing strikes in waits that they begin.
 ///
 /// # Examples
 ///
@@ -268,10 +268,7 @@ pub fn yield_now() {
 /// ```
 #[must_use]
 pub fn panicking() -> bool {
-    current::with_coroutine(|worker| match worker {
-        Some(worker) => worker.unwinding() == Unwinding::Yes,
-        None => std::thread::panicking(),
-    })
+    std::thread::panicking()
 }
 
 /// Calls `f`, inside which a park is a panic: for code that must not be interleaved with other coroutines of its thread.

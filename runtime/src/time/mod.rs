@@ -70,9 +70,6 @@ where
 /// Inside `no_park`, where nothing waits, only [`cancel::check`] throws; in a Drop that runs during an unwind
 /// nothing does: there a timeout only says in vain how long something may take.
 ///
-/// While another coroutine of the worker waits in a Drop of its unwind, a timeout does not end a wait that begins meanwhile; it
-/// does as soon as that one has gone on. If that one waits for what is held in here, neither ends: see [`cancel`].
-///
 /// It costs two looks at a clock and no allocation; each park inside sets and takes back one timer. Nothing of it is paid by code
 /// outside.
 ///

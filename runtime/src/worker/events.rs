@@ -2,7 +2,7 @@
 //!
 //! Invariant 1: whoever makes a parked slot ready takes it out of its queue and its timer, in the same step.
 
-use super::{Unwinding, Worker};
+use super::Worker;
 use crate::mail::Ticket;
 use crate::poller::Poller;
 use crate::readiness::Interest;
@@ -155,7 +155,7 @@ impl Worker {
         front: bool,
         deadline: Option<u64>,
         shield: Shield,
-        unwinding: Unwinding,
+        unwinding: bool,
     ) -> io::Result<Outcome> {
         let index = self.running.get();
         {

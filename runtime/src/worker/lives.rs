@@ -8,7 +8,7 @@
 
 #![allow(unsafe_code)]
 
-use super::{IO_BUDGET, NOT_RUNNING, Worker};
+use super::{IO_BUDGET, NOT_RUNNING, Watch, Worker};
 use crate::coroutine::{CAN_UNWIND, Coroutine};
 use crate::remote::{Leftover, RecordRef, Start};
 use crate::slot::Slot;
@@ -108,9 +108,8 @@ impl Worker {
         if let Some(left) = ended {
             self.end(index, left);
         }
-        // The next to panic may be the only one again.
-        if self.perhaps_unwinding.get() > 0 {
-            self.look_for_certainty();
+        if self.watch.get() != Watch::Nothing {
+            self.see_to();
         }
     }
 

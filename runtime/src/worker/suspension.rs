@@ -1,15 +1,31 @@
-//! What the running coroutine does to itself: yield, park, and know whether it unwinds.
+//! What the running coroutine does to itself: yield and park.
 //!
 //! Invariant 1: `yield_now` and `park` are called by the running coroutine, by way of `park.rs` only.
+//! Invariant 2: std's count of panics on this thread is that of the coroutine that runs, and zero in the loop: one that suspends while
+//! it unwinds takes its part with it (`panic_count.rs`). So `std::thread::panicking()` says whether the one who asks unwinds.
+//! Where neither a thread nor memory can be had for that, `Watch::Count` says so until the count is zero again; meanwhile nobody
+//! can tell, everybody here counts as unwinding, and what is on the count stays there.
 
 #![allow(unsafe_code)]
 
-use super::{IO_BUDGET, NOT_RUNNING, Unwinding, Worker};
+use super::{IO_BUDGET, NOT_RUNNING, Worker};
 use crate::coroutine::stack_mark;
 use crate::mail::Ticket;
 use crate::overflow;
 use crate::remote::SlotName;
 use crate::slot::{Awaited, Outcome, Shield, Slot, State};
+
+/// What the loop has to see to after each resume.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Watch {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Whether this thread still counts panics of coroutines that are suspended.
+    Count,
+    /// That nobody is resumed any more: this is a copy in a child of fork(2).
+    Orphan,
+}
 
 impl Worker {
     /// Whether a coroutine runs (and not the loop).
@@ -71,7 +87,7 @@ impl Worker {
     /// Lets others run; the running coroutine goes to the end of the ready queue. Its state stays `Running`: to every event
     /// that is the same as `Ready`.
     #[inline(always)]
-    pub(crate) fn yield_now(&self, unwinding: Unwinding) {
+    pub(crate) fn yield_now(&self, unwinding: bool) {
         self.ready.push(self.running.get());
         self.suspend(unwinding);
     }
@@ -79,7 +95,7 @@ impl Worker {
     /// Suspends the running coroutine until an event of `on`, the deadline (nanoseconds of this worker's clock) or,
     /// unless shielded, a cancel. Whoever calls this has put it where its event finds it.
     #[inline(always)]
-    pub(crate) fn park(&self, on: Awaited, deadline: Option<u64>, shield: Shield, unwinding: Unwinding) -> Outcome {
+    pub(crate) fn park(&self, on: Awaited, deadline: Option<u64>, shield: Shield, unwinding: bool) -> Outcome {
         let index = self.running.get();
         self.trim.borrow_mut().parks(index);
         self.with_running(|slot| {
@@ -94,34 +110,31 @@ impl Worker {
     }
 
     #[inline(always)]
-    fn suspend(&self, unwinding: Unwinding) {
-        let counted = (unwinding != Unwinding::No).then(|| self.count_unwinding(unwinding));
+    fn suspend(&self, unwinding: bool) {
+        if unwinding { self.suspend_unwinding() } else { self.switch() }
+    }
+
+    /// Invariant 2.
+    #[cold]
+    #[inline(never)]
+    fn suspend_unwinding(&self) {
+        let counted = self.take_off_count();
+        // What `park` has noted lies above this frame, which is needed as well.
+        self.with_running(|slot| slot.mark_stack(stack_mark()));
         self.switch();
-        if let Some(certainties) = counted {
-            self.uncount_unwinding(certainties);
-        }
+        self.panics.borrow_mut().put_back(counted);
     }
 
-    #[cold]
-    fn count_unwinding(&self, unwinding: Unwinding) -> u32 {
-        let mut certain = self.unwinders.borrow_mut();
-        if self.perhaps_unwinding.get() == 0 {
-            certain.clear();
+    fn take_off_count(&self) -> u32 {
+        if self.watch.get() != Watch::Nothing {
+            // Some of what is counted is others', and nobody knows how much.
+            return 0;
         }
-        let (own, thrown) = self.with_running(|slot| (slot.record.id, slot.life.thrown));
-        if unwinding == Unwinding::Yes && thrown == 0 && !certain.contains(&own) {
-            certain.push(own);
-        }
-        drop(certain);
-        self.perhaps_unwinding.set(self.perhaps_unwinding.get() + 1);
-        self.certainties.get()
-    }
-
-    #[cold]
-    fn uncount_unwinding(&self, certainties: u32) {
-        if self.certainties.get() == certainties {
-            self.perhaps_unwinding.set(self.perhaps_unwinding.get() - 1);
-        }
+        let taken = self.panics.borrow_mut().take_off();
+        taken.unwrap_or_else(|_| {
+            self.watch.set(Watch::Count);
+            0
+        })
     }
 
     #[inline(always)]
@@ -140,63 +153,14 @@ impl Worker {
         }
     }
 
-    /// Whether the running coroutine is being unwound, by our throw or by a panic.
-    ///
-    /// std counts panics per OS thread. While another coroutine of this worker is suspended in a Drop of its unwind, std
-    /// says that everybody here panics, and only our own throw is known for certain.
-    #[inline]
-    pub(crate) fn unwinding(&self) -> Unwinding {
-        if std::thread::panicking() { self.unwinding_cold() } else { Unwinding::No }
-    }
-
+    /// After a resume: whether what was left on the thread's count has gone from it, or this is an orphan.
     #[cold]
-    fn unwinding_cold(&self) -> Unwinding {
-        if self.born_panicking {
-            // `run` was called by a Drop during a panic of the plain thread. Taking every coroutine here for unwinding would
-            // keep them all from being cancelled; so one that panics by itself and parks in a Drop may abort on a cancel.
-            if self.with_running(|slot| slot.life.thrown > 0) { Unwinding::Yes } else { Unwinding::No }
-        } else if self.perhaps_unwinding.get() == 0
-            || self.is_orphan()
-            || self.with_running(|slot| slot.life.thrown > 0)
-        {
-            Unwinding::Yes
-        } else {
-            Unwinding::Perhaps
-        }
-    }
-
-    /// Whether the running coroutine is being unwound, as far as a poison is concerned: in doubt, if it certainly was when it suspended
-    /// before. Others that suspend in doubt count as perhaps unwinding, too, but one that suspends in a Drop of its own
-    /// unwind is in that Drop when it comes back.
-    pub(crate) fn probably_unwinds(&self) -> bool {
-        match self.unwinding() {
-            Unwinding::No => false,
-            Unwinding::Perhaps => {
-                let own = self.with_running(|slot| slot.record.id);
-                self.unwinders.borrow().contains(&own)
-            }
-            Unwinding::Yes => true,
-        }
-    }
-
-    /// Once std says that nobody on this thread unwinds any more, parks that were unsure are open.
-    #[cold]
-    pub(super) fn look_for_certainty(&self) {
+    pub(super) fn see_to(&self) {
         if self.is_orphan() {
             self.end_orphan();
         }
-        if std::thread::panicking() {
-            return;
-        }
-        self.perhaps_unwinding.set(0);
-        self.certainties.set(self.certainties.get().wrapping_add(1));
-        let indexes = self.slots.borrow().indexes();
-        for index in indexes {
-            let before = self.slots.borrow()[index].life.state;
-            let cancelled = self.slots.borrow_mut()[index].life.make_sure();
-            if cancelled {
-                self.unpark(index, before);
-            }
+        if !std::thread::panicking() {
+            self.watch.set(Watch::Nothing);
         }
     }
 
