@@ -44,6 +44,7 @@ const RUNTIME: &[&str] = &[
     "trim",
     "overflow",
     "locals",
+    "shelf",
     "worker",
     "os_thread",
     "current",
@@ -54,6 +55,7 @@ const RUNTIME: &[&str] = &[
     "task",
     "wait",
     "budget",
+    "loan",
     "block_on",
     "signal",
     "sync",
@@ -75,8 +77,25 @@ const RUNTIME: &[&str] = &[
 ];
 
 /// The rooms of the sockets, lowest first.
-const NET: &[&str] =
-    &["sys", "description", "closing", "socket", "acceptor", "resolve", "tcp", "udp", "unix", "os", "lib"];
+const NET: &[&str] = &[
+    "sys",
+    "switch",
+    "description",
+    "closing",
+    "socket",
+    "acceptor",
+    "resolve",
+    "whole",
+    "file",
+    "tcp",
+    "udp",
+    "unix",
+    "os",
+    "stream",
+    "buffer",
+    "copy",
+    "lib",
+];
 
 /// The bits of an epoll event.
 const EVENT_BITS: &[&str] = &["IN", "OUT", "PRI", "RDHUP", "HUP", "ERR", "ET", "EXCLUSIVE"];

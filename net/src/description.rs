@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use dormouse_runtime::wait::Interest;
 
+use crate::switch::Switch;
 use crate::sys::{errno, mode, option};
 
 /// Who decides the O_NONBLOCK flag of the description.
@@ -52,6 +53,8 @@ pub(crate) struct Description {
     /// SO_LINGER was once set above zero. It stays, since two clones may set the option at the same time, in an order that
     /// only the kernel knows: it is asked at the close.
     may_linger: AtomicBool,
+    /// The kernel's flag, where attempts need it set; only of data sockets.
+    switch: Switch,
 }
 
 impl Description {
@@ -85,6 +88,10 @@ impl Description {
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
         // ORDERING: Relaxed; see `Description`.
         self.nonblocking.store(nonblocking, Ordering::Relaxed);
+    }
+
+    pub(crate) fn switch(&self) -> &Switch {
+        &self.switch
     }
 
     pub(crate) fn lent(&self) -> bool {

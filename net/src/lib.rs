@@ -8,32 +8,47 @@
 //!
 //! ```text
 //! sys/            socket system calls; the only room that knows libc and socket2
+//! switch.rs       the O_NONBLOCK flag, where the kernel needs it for what has no MSG_DONTWAIT
 //! description.rs  mode and timeouts of one open description, shared by its socket objects
 //! closing.rs      how a descriptor ends: no close blocks a worker, a listener's mode is given back
 //! socket.rs       the owned fd and THE retry loop: try, on EWOULDBLOCK wait, retry
 //! acceptor.rs     accepting, and what happens when descriptors run out
 //! resolve.rs      from what names a peer to the addresses that are tried in turn
+//! whole.rs        writing until nothing is left
+//! file.rs         sending files, and never waiting for a disk
 //! tcp/            TcpListener, TcpStream, and their builders
 //! udp/            UdpSocket, batches of datagrams
 //! unix/           UnixListener, UnixStream, UnixDatagram, ancillary data
 //! os.rs           the paths under which std has what is not in std::net
+//! stream.rs       what all streams have in common, and `bytes`
+//! buffer/         buffered reading and writing, with memory that idle connections do not hold
+//! copy.rs         from one stream to another, spliced
 //! ```
 
 #![deny(unsafe_code)]
 
 mod acceptor;
+mod buffer;
 mod closing;
+mod copy;
 mod description;
+mod file;
 pub mod os;
 mod resolve;
 mod socket;
+mod stream;
+mod switch;
 mod sys;
 mod tcp;
 mod udp;
 mod unix;
+mod whole;
 
 pub use std::net::{AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6};
 
+pub use buffer::{BufReader, BufWriter, IntoInnerError};
+pub use copy::{copy, copy_bidirectional};
 pub use resolve::{ToSocketAddrs, lookup_host};
+pub use stream::Stream;
 pub use tcp::{Incoming, IntoIncoming, TcpListener, TcpListenerBuilder, TcpStream, TcpStreamBuilder};
 pub use udp::{Datagram, DatagramMut, UdpSocket};

@@ -23,12 +23,14 @@
 //! | `slot`, `slots` | a coroutine's state and its table of transitions; all of a worker's |
 //! | `trim`, `overflow` | parked stacks given back; overflows named |
 //! | `locals` | what one coroutine keeps in coroutine-local storage |
+//! | `shelf` | buffers and pipes that nobody uses now |
 //! | `worker`, `current` | the loop; who runs on this thread |
 //!
 //! | above it | |
 //! |---|---|
 //! | `cancel`, `park`, `os_thread`, `waiter` | the one suspension point, and the contract of who waits |
 //! | `wait`, `budget` | waiting for an fd |
+//! | `loan` | what is borrowed from the shelf |
 //! | `block_on`, `task` | futures, polled by us; a handle, polled by others |
 //! | `signal` | waiting for signals |
 //! | `sync` | locks, channels, notifications |
@@ -63,6 +65,7 @@ pub mod io;
 mod join_word;
 mod lease;
 mod linger;
+pub mod loan;
 mod locals;
 mod lock;
 mod long_run;
@@ -83,6 +86,7 @@ mod ready_queue;
 mod remote;
 mod roster;
 mod runtime;
+mod shelf;
 pub mod signal;
 mod slot;
 mod slots;
