@@ -7,7 +7,8 @@
 //! Whoever waits for the next bytes holds neither pipe nor buffer (a plain thread keeps its own).
 //!
 //! Invariant 1: bytes that were taken from one stream are sent to the other before more are taken.
-//! Invariant 2: only receiving tells the end: a splice answers 0 before an urgent mark, too.
+//! Invariant 2: only receiving tells the end, and that there is nothing to wait for: before an urgent mark a splice
+//! answers as it does in both cases.
 //! Invariant 3: a pipe is empty when it is given back, or spliced into.
 
 use std::io;
@@ -20,7 +21,7 @@ use dormouse_runtime::wait::Interest;
 use dormouse_runtime::{blocking, thread};
 
 use crate::stream::{Part, Stream};
-use crate::sys::{errno, file, splice};
+use crate::sys::{errno, file, splice, transfer};
 use crate::whole::none_written;
 
 /// Bytes received at once into a buffer; as many at once are a lot.
@@ -185,6 +186,15 @@ fn end(to: Part<'_>) -> io::Result<()> {
     }
 }
 
+/// Gives an empty pipe back, but on a plain thread, which has nobody to give it to.
+fn put_by(pipe: Pipe, in_coroutine: bool) -> Option<Pipe> {
+    if in_coroutine {
+        pipe.give_back();
+        return None;
+    }
+    Some(pipe)
+}
+
 /// Bytes on their way from one stream to another.
 struct Copy<'a> {
     /// Where they come from.
@@ -197,13 +207,23 @@ struct Copy<'a> {
     is_refused: bool,
     /// A plain thread's buffer, while it waits.
     buffer: Option<Buffer>,
-    /// A plain thread's pipe, while it waits, and a coroutine's between two splices.
+    /// A plain thread's pipe, while it waits.
     pipe: Option<Pipe>,
+    /// Whether it is a coroutine that copies, and borrows these each time.
+    in_coroutine: bool,
 }
 
 impl<'a> Copy<'a> {
     fn new(from: Part<'a>, to: Part<'a>) -> Copy<'a> {
-        Copy { from, to, splices: false, is_refused: false, buffer: None, pipe: None }
+        Copy {
+            from,
+            to,
+            splices: false,
+            is_refused: false,
+            buffer: None,
+            pipe: None,
+            in_coroutine: blocking::in_coroutine(),
+        }
     }
 
     fn run(mut self) -> io::Result<u64> {
@@ -218,7 +238,6 @@ impl<'a> Copy<'a> {
                 count => total += count,
             }
         }
-        self.pipe.take().into_iter().for_each(Pipe::give_back);
         Ok(total)
     }
 
@@ -228,19 +247,22 @@ impl<'a> Copy<'a> {
         let (buffer, count) = self.from.receive_borrowed(asked, &mut self.buffer)?;
         self.to.send_all(&buffer[..count])?;
         self.splices = count == asked && !self.is_refused;
-        self.buffer = (!blocking::in_coroutine()).then_some(buffer);
+        self.buffer = (!self.in_coroutine).then_some(buffer);
         Ok(count as u64)
     }
 
     /// Once through a pipe; 0 tells nothing.
     fn splice(&mut self) -> io::Result<u64> {
-        let Some((pipe, count)) = self.fill()? else {
+        let mut filled = None;
+        let Some(count) = self.fill(&mut filled)? else {
             self.refuse();
             return Ok(0);
         };
         self.splices = count >= LITTLE;
-        self.drain(&pipe, count)?;
-        self.pipe = Some(pipe);
+        if let Some(pipe) = filled {
+            self.drain(&pipe, count)?;
+            self.pipe = put_by(pipe, self.in_coroutine);
+        }
         Ok(count as u64)
     }
 
@@ -250,35 +272,28 @@ impl<'a> Copy<'a> {
         self.buffer = None;
     }
 
-    /// Waits for bytes, which are then in a pipe; `None` if that is refused.
-    fn fill(&mut self) -> io::Result<Option<(Pipe, usize)>> {
-        let (socket, kept, mut filled) = (self.from.socket, &mut self.pipe, None);
-        let in_coroutine = blocking::in_coroutine();
-        let answer = socket.retry(Interest::Read, |_| {
+    /// Waits for bytes, and says how many are in the pipe then; `None` if that is refused.
+    ///
+    /// Before an urgent mark a splice answers EWOULDBLOCK, and so it does where there is nothing, which only then is to be
+    /// waited for. What is behind the mark is for a receive.
+    fn fill(&mut self, filled: &mut Option<Pipe>) -> io::Result<Option<usize>> {
+        let (socket, kept, in_coroutine) = (self.from.socket, &mut self.pipe, self.in_coroutine);
+        let attempt = |_: BorrowedFd<'_>| {
             let Some(pipe) = kept.take().or_else(|| Pipe::new().ok()) else {
                 // No descriptors: a buffer will do.
                 return Ok(None);
             };
-            let attempt = |fd: BorrowedFd<'_>| splice::receive(fd, pipe.writer(), SPLICED);
-            match socket.attempt_switched(attempt) {
-                Ok(Some(count)) => {
-                    filled = Some(pipe);
-                    Ok(Some(count))
-                }
-                other => {
-                    match in_coroutine {
-                        true => pipe.give_back(),
-                        false => *kept = Some(pipe),
-                    }
-                    other
-                }
+            let answer = socket.attempt_switched(|fd| splice::receive(fd, pipe.writer(), SPLICED));
+            match answer {
+                Ok(Some(_)) => *filled = Some(pipe),
+                _ => *kept = put_by(pipe, in_coroutine),
             }
-        });
-        match answer {
-            Ok(Some(count)) => Ok(filled.map(|pipe| (pipe, count))),
-            Ok(None) => Ok(None),
+            answer
+        };
+        let look = |fd: BorrowedFd<'_>| transfer::peek(fd, &mut [0]).map(|_| Some(0));
+        match socket.retry_if_vain(Interest::Read, attempt, look) {
             Err(error) if errno::is_refusal(&error) => Ok(None),
-            Err(error) => Err(error),
+            answer => answer,
         }
     }
 

@@ -176,6 +176,20 @@ impl Socket {
         })
     }
 
+    /// As [`retry`](Socket::retry), for an attempt that answers EWOULDBLOCK also where there is something that it cannot take:
+    /// the answer then is that of `look`, which finds it.
+    pub(crate) fn retry_if_vain<T>(
+        &self,
+        interest: Interest,
+        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+        look: impl Fn(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.retry(interest, |fd| match attempt(fd) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => look(fd),
+            answer => answer,
+        })
+    }
+
     /// Sends `asked` bytes on a stream; `attempt` is told how many were sent already. As a blocking send of the kernel's it
     /// goes on until all are sent; an error, a timeout or the user's wish not to wait end it with the count so far, if
     /// that is not zero. `attempt` answers EWOULDBLOCK, or a short count, where there was no more room, and 0 where there is
