@@ -282,6 +282,8 @@ fn a_drop_flushes_and_neither_cancellation_nor_panic_turns_it_into_an_abort() {
 
             // Cancelled in a write of which a part was sent: nothing is sent twice, though there is room by then.
             let (ours, mut theirs) = UnixStream::pair().unwrap();
+            // So that each write looks at the socket itself, in an unwind, too.
+            ours.shutdown(Shutdown::Read).unwrap();
             let writing = dormouse::spawn(move || {
                 let mut writer = BufWriter::with_capacity(2_000_000, ours);
                 writer.write_all(&vec![1; 2_000_000]).unwrap();
