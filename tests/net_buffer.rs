@@ -9,6 +9,7 @@ use dormouse::net::{BufReader, BufWriter, Stream, TcpListener, TcpStream};
 use dormouse::os::unix::net::UnixStream;
 use std::io::{self, BufRead, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use support::{Random, bounded, expires, in_three_settings, ms, resident, run, settle};
@@ -282,8 +283,8 @@ fn a_drop_flushes_and_neither_cancellation_nor_panic_turns_it_into_an_abort() {
 
             // Cancelled in a write of which a part was sent: nothing is sent twice, though there is room by then.
             let (ours, mut theirs) = UnixStream::pair().unwrap();
-            // So that each write looks at the socket itself, in an unwind, too.
-            ours.shutdown(Shutdown::Read).unwrap();
+            // So that each write looks at the socket itself, in an unwind, too: others know it.
+            let _ = ours.as_fd();
             let writing = dormouse::spawn(move || {
                 let mut writer = BufWriter::with_capacity(2_000_000, ours);
                 writer.write_all(&vec![1; 2_000_000]).unwrap();

@@ -246,6 +246,6 @@ impl Part<'_> {
 
     /// Shuts down one or both directions.
     pub(crate) fn shutdown(self, how: Shutdown) -> io::Result<()> {
-        if self.is_tcp { connection::shutdown(self.socket.fd(), how) } else { self.socket.shutdown(how) }
+        connection::shutdown(self.socket.fd(), how)
     }
 }
