@@ -4,11 +4,16 @@
 //!   over ten seconds. Cancelled at once, or after 1,000 others were inserted.
 //! * `expiry`: 1,000,000 deadlines spread over ten simulated seconds come due, seen by a worker that sleeps until the next
 //!   one, or by one that looks every millisecond. The figure is for one of them.
+//! * `timeout`: a call inside a timeout that does not strike, around nothing and around an answer of another coroutine, and
+//!   that answer without one; beside tokio's.
 //! * `lateness`: sleeps of 50 us to 2 ms by a runtime that does nothing else; no sleep may be early. Not a criterion
 //!   timing: printed as lines, beside tokio and beside `std::thread::sleep`, whose lateness is the kernel's own (a timer
 //!   slack of 50 us, see prctl(2)).
 //!
 //! Excluded: filling the wheel and the map, which happens in random order, as timeouts come.
+
+#[path = "timer/timeout.rs"]
+mod timeout;
 
 use criterion::{Criterion, SamplingMode};
 use dormouse_runtime::internals::{TimerKey, Wheel};
@@ -47,6 +52,7 @@ fn main() {
     let count = if is_test() { 10_000 } else { 1_000_000 };
     insert_cancel(&mut criterion, count);
     expiry(&mut criterion, count);
+    timeout::run(&mut criterion);
     criterion.final_summary();
     if is_wanted("lateness") {
         lateness(if is_test() { 10 } else { 400 });

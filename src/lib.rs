@@ -45,8 +45,9 @@
 //! | `std::process`, `std::os::unix::process` | [`dormouse::process`](process), [`dormouse::os::unix::process`](os::unix::process): waiting for a child, and its pipes, parks |
 //! | `std::thread` | [`dormouse::thread`](thread): coroutines where std has threads |
 //! | `std::thread_local!`, `std::thread::LocalKey` | [`thread_local!`], [`thread::LocalKey`]: of each coroutine its own |
+//! | `std::time` | [`dormouse::time`](time): std's own, and [`timeout`](time::timeout), [`deadline`](time::deadline) around any code |
 //! | `std::sync` | [`dormouse::sync`](sync): locks, [`mpsc`](sync::mpsc), `Arc`, atomics; also [`mpmc`](sync::mpmc) and [`oneshot`](sync::oneshot), unstable in std |
-//! | nothing | [`run`], [`Builder`], [`Runtime`], [`Handle`], [`metrics()`], [`spawn_local`], [`no_park`], [`Cancelled`], [`thread::stack_high_water`], [`net::lookup_host`], batches of datagrams, builders of TCP sockets |
+//! | nothing | [`run`], [`Builder`], [`Runtime`], [`Handle`], [`metrics()`], [`spawn_local`], [`no_park`], [`Cancelled`], [`thread::stack_high_water`], [`net::lookup_host`], batches of datagrams, builders of TCP sockets, [`net::Admission`], [`net::MinRate`], [`pressure()`] |
 //! | `std::io::copy`, between streams | [`net::copy`], and [`net::copy_bidirectional`]: spliced in the kernel |
 //! | `std::io::{BufReader, BufWriter}`, on streams | [`net::BufReader`], [`net::BufWriter`]: no memory while idle; std's work, too |
 //! | nothing | [`TcpStream::send_file`](net::TcpStream::send_file), [`set_cork`](net::TcpStream::set_cork), [`net::Stream`] for the data of `bytes` |
@@ -69,10 +70,13 @@ pub use dormouse_runtime::sync;
 pub use dormouse_runtime::thread::{self, no_park};
 #[doc(inline)]
 pub use dormouse_runtime::{
-    Builder, Cancelled, Handle, Runtime, block_on, metrics, run, spawn, spawn_local, thread_local,
+    Builder, Cancelled, Handle, Runtime, block_on, metrics, pressure, queue_delay, run, spawn, spawn_local,
+    thread_local,
 };
 #[doc(inline)]
 pub use dormouse_runtime::{blocking, fs, io, process};
+#[doc(inline)]
+pub use dormouse_runtime::{cancel, time};
 
 /// What is specific to a platform, under std's paths.
 pub mod os {

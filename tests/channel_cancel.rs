@@ -3,13 +3,14 @@
 
 mod net_support;
 
-use dormouse::sync::mpsc::{channel, sync_channel};
+use dormouse::sync::mpsc::{self, channel, sync_channel};
 use dormouse::sync::{Arc, mpmc, select};
 use dormouse::thread::{self, JoinHandle, no_park};
-use dormouse::{Cancelled, spawn};
+use dormouse::{Cancelled, cancel, spawn, time};
 use net_support::{Random, run_with, settle};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
 
 /// Counts how many of it were dropped.
 struct Counted(Arc<AtomicUsize>);
@@ -21,7 +22,7 @@ impl Drop for Counted {
 }
 
 #[track_caller]
-fn cancel<T: std::fmt::Debug>(handle: JoinHandle<T>) {
+fn is_cut_short<T: std::fmt::Debug>(handle: JoinHandle<T>) {
     handle.cancel();
     assert!(handle.join().unwrap_err().is::<Cancelled>());
 }
@@ -32,19 +33,19 @@ fn waits_are_cancellation_points() {
         let (sender, receiver) = sync_channel(0);
         let sends = spawn(move || sender.send(1));
         settle();
-        cancel(sends);
+        is_cut_short(sends);
         assert!(receiver.recv().is_err(), "the message went with its sender");
 
         let (_sender, receiver) = channel::<u8>();
         let receives = spawn(move || receiver.recv());
         settle();
-        cancel(receives);
+        is_cut_short(receives);
 
         let (_sender, receiver) = channel::<u8>();
         let (full, _receiver) = sync_channel(0);
         let selects = spawn(move || select! { recv(receiver) -> _ => {}, send(full, 1) -> _ => {} });
         settle();
-        cancel(selects);
+        is_cut_short(selects);
     });
 }
 
@@ -184,6 +185,87 @@ fn cancelled_senders_send_or_drop() {
             assert_eq!(dropped.load(SeqCst), made);
         });
     }
+}
+
+/// On one worker the order is certain: a send that is struck has its message taken before it comes to unwind.
+#[test]
+fn a_send_that_was_received_says_so_though_it_was_struck() {
+    for bound in [0, 1] {
+        run_with(1, move || {
+            let full = || {
+                let (sender, receiver) = sync_channel(bound);
+                (0..bound).for_each(|n| sender.send(n).unwrap());
+                (sender, receiver)
+            };
+            let all_of = |receiver: &mpsc::Receiver<usize>| receiver.try_iter().collect::<Vec<_>>();
+
+            // Struck while it waits.
+            let (sender, receiver) = full();
+            let sends = spawn(move || sender.send(7));
+            settle();
+            sends.cancel();
+            assert_eq!(all_of(&receiver).last(), Some(&7));
+            assert_eq!(sends.join().unwrap(), Ok(()), "cancelled, bound {bound}");
+
+            let (sender, receiver) = full();
+            let sends = spawn(move || time::timeout(Duration::from_millis(2), || sender.send(7)));
+            thread::yield_now();
+            busy(Duration::from_millis(5));
+            thread::yield_now();
+            assert_eq!(all_of(&receiver).last(), Some(&7));
+            assert_eq!(sends.join().unwrap(), Ok(Ok(())), "timed out, bound {bound}");
+
+            // Before it does.
+            let (sender, receiver) = full();
+            let sends = spawn(move || {
+                cancel::shield(|| {
+                    while !cancel::is_cancelled() {
+                        thread::yield_now();
+                    }
+                });
+                sender.send(7)
+            });
+            sends.cancel();
+            let mut got = Vec::new();
+            for _ in 0..10 {
+                thread::yield_now();
+                got.extend(receiver.try_iter());
+            }
+            let sent = got.last() == Some(&7);
+            assert_eq!(sends.join().is_ok(), sent, "cancelled before, bound {bound}");
+        });
+    }
+}
+
+/// As the above, where the receiver is another thread: each message is received if, and only if, its send says so.
+#[test]
+fn a_send_says_what_became_of_its_message_on_a_plain_thread() {
+    for bound in [0, 1] {
+        let (sender, receiver) = sync_channel(bound);
+        let receives = std::thread::spawn(move || {
+            let mut got = Vec::new();
+            while let Ok(message) = receiver.recv() {
+                got.push(message);
+                busy(Duration::from_micros(50));
+            }
+            got
+        });
+        let said: Vec<u64> = (0..2000)
+            .filter(|n| {
+                let limit = Duration::from_micros(n % 100);
+                matches!(time::timeout(limit, || sender.send(*n)), Ok(Ok(())))
+            })
+            .collect();
+        drop(sender);
+        let received = receives.join().unwrap();
+        let unlike = received.iter().zip(&said).find(|(got, said)| got != said);
+        assert_eq!((unlike, received.len()), (None, said.len()), "bound {bound}");
+    }
+}
+
+fn busy(duration: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < duration {}
 }
 
 #[test]

@@ -28,7 +28,9 @@ const RUNTIME: &[&str] = &[
     "readiness",
     "pace",
     "linger",
+    "spins",
     "long_run",
+    "queue_delay",
     "ready_queue",
     "mail",
     "inbox",
@@ -52,6 +54,8 @@ const RUNTIME: &[&str] = &[
     "cancel",
     "park",
     "waiter",
+    "listed",
+    "time",
     "task",
     "wait",
     "budget",
@@ -63,16 +67,20 @@ const RUNTIME: &[&str] = &[
     "lease",
     // Its calls of std::fs are made by the pool, on plain threads, or where nothing waits.
     "fs",
+    "joining",
     "spawned",
     "crew",
     "runtime",
     "metrics",
+    "pressure",
     "thread",
     "pipe",
     "process",
     "io",
     "handle",
     "builder",
+    // Compiled for tests and fuzzers only.
+    "fuzz",
     "lib",
 ];
 
@@ -80,9 +88,13 @@ const RUNTIME: &[&str] = &[
 const NET: &[&str] = &[
     "sys",
     "switch",
+    "progress",
+    "backlog",
+    "permit",
     "description",
     "closing",
     "socket",
+    "admission",
     "acceptor",
     "resolve",
     "whole",
@@ -90,6 +102,7 @@ const NET: &[&str] = &[
     "tcp",
     "udp",
     "unix",
+    "counted",
     "os",
     "stream",
     "buffer",
@@ -143,7 +156,8 @@ impl Source {
 }
 
 fn is_test_file(path: &str) -> bool {
-    ["/tests.rs", "/model_tests.rs", "/models.rs"].iter().any(|name| path.ends_with(name))
+    let names = ["/tests.rs", "/model.rs", "/model_tests.rs", "/models.rs"];
+    names.iter().any(|name| path.ends_with(name)) || path.starts_with("runtime/src/fuzz/")
 }
 
 fn root() -> PathBuf {

@@ -307,12 +307,9 @@ fn what_does_not_end_is_leaked_and_named_with_its_place() {
         drop(spins);
         runtime.shutdown_timeout(Duration::from_millis(100));
         assert!(started.elapsed() < Duration::from_secs(5));
-        // It may have been placed behind the one that spins: then nobody can end it, and nobody says that it has ended.
+        // Wherever it is: it may have been placed behind the one that spins.
         let parked = parked.unwrap();
-        if parked.is_finished() {
-            assert!(is_cancelled(&parked.join()));
-            eprintln!("the parked one was lost");
-        }
+        assert!(parked.is_finished() && is_cancelled(&parked.join()));
     });
     ended.succeeded();
     ended.said(&[
@@ -320,12 +317,9 @@ fn what_does_not_end_is_leaked_and_named_with_its_place() {
         "which does not yield",
         "worker 'burrow-",
     ]);
-    assert!(
-        ended.stderr.contains("coroutine 'stubborn', spawned at tests/runtime_handle.rs:")
-            || ended.stderr.contains("1 other coroutines of it are leaked"),
-        "{}",
-        ended.stderr
-    );
+    // How many others there are is what the worker told last.
+    let named = ["coroutine 'stubborn', spawned at tests/runtime_handle.rs:", "other coroutines of it are leaked"];
+    assert!(named.iter().any(|named| ended.stderr.contains(named)), "{}", ended.stderr);
 }
 
 /// What was given to a worker that never comes back is dropped, and its joiners hear of it.

@@ -51,9 +51,14 @@ pub(crate) struct Phase {
 impl Subject {
     /// Starts the server of `model`.
     pub(crate) fn start(model: Model, harness: &Harness) -> Result<Self, Failure> {
-        let mut child = Child::start(model, &harness.options, &harness.server_cores)?;
+        Self::start_as(model.name().into(), model, &harness.options, &harness.server_cores)
+    }
+
+    /// Starts the server of `model` under another name, with these options.
+    pub(crate) fn start_as(label: String, model: Model, options: &Options, cores: &[usize]) -> Result<Self, Failure> {
+        let mut child = Child::start(model, options, cores)?;
         let address = child.address()?;
-        Self::at_zero(model.name().into(), address, child.pid(), Some(child))
+        Self::at_zero(label, address, child.pid(), Some(child))
     }
 
     /// Takes on the server that listens at `address` already.

@@ -47,6 +47,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", value_parser = positive, conflicts_with_all = ["model", "connect"])]
     pub(crate) pairs: Option<usize>,
 
+    /// Pair the coroutine server not with epoll but with itself on one worker, on the same cores
+    #[arg(long, requires = "pairs")]
+    pub(crate) scale: bool,
+
     /// Also measure the echo server listening at ADDR, written in anything (`--model none`: only that one)
     #[arg(long, value_name = "ADDR", requires = "pid")]
     pub(crate) connect: Option<SocketAddr>,
@@ -104,7 +108,7 @@ impl Options {
     /// Whether c10k itself starts the server of `model`.
     pub(crate) fn starts(&self, model: Model) -> bool {
         match self.pairs {
-            Some(_) => matches!(model, Model::Coroutine | Model::Epoll),
+            Some(_) => model == Model::Coroutine || model == Model::Epoll && !self.scale,
             None => self.model.contains(&model),
         }
     }

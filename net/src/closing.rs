@@ -42,7 +42,7 @@ pub(crate) fn discard(fd: OwnedFd) {
 
 /// Gives a listening description the mode that the user asked for, if strangers have it O_NONBLOCK by our doing and no
 /// socket of ours is left that needs it so.
-pub(crate) fn restore_mode(fd: BorrowedFd<'_>, left: Left<Description>) {
+pub(crate) fn restore_mode(fd: BorrowedFd<'_>, left: &Left<Description>) {
     if let Left::Last(description) = left
         && description.owes_mode()
     {

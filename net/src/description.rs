@@ -15,7 +15,11 @@ use std::time::{Duration, Instant};
 
 use dormouse_runtime::wait::Interest;
 
+use crate::backlog::Backlog;
+use crate::permit::Permit;
+use crate::progress::{MinRate, Patience};
 use crate::switch::Switch;
+use crate::sys::once_arc::OnceArc;
 use crate::sys::{errno, mode, option};
 
 /// Who decides the O_NONBLOCK flag of the description.
@@ -29,7 +33,7 @@ pub(crate) enum Kind {
 
 /// How a socket behaves when a call would block, and who may change that.
 ///
-/// Every field is a word on its own and publishes nothing, so all orderings are Relaxed. A thread that sets one and then
+/// Every field but the permit, which nobody changes, is a word on its own and publishes nothing, so all orderings are Relaxed. A thread that sets one and then
 /// hands the socket over orders the two by the handing over.
 #[derive(Default)]
 pub(crate) struct Description {
@@ -50,6 +54,13 @@ pub(crate) struct Description {
     cloned: AtomicBool,
     /// Somebody of ours has shut it down, or is about to.
     shut: AtomicBool,
+    /// How slow the peer may be, made when first needed.
+    peer: OnceArc<Patience>,
+    /// How many may wait at a listener, made when first needed.
+    backlog: OnceArc<Backlog>,
+    /// The connection's share of its listener's limit, which goes back with the last handle of ours.
+    #[expect(dead_code, reason = "kept for its drop")]
+    permit: Option<Permit>,
     /// SO_LINGER was once set above zero. It stays, since two clones may set the option at the same time, in an order that
     /// only the kernel knows: it is asked at the close.
     may_linger: AtomicBool,
@@ -154,6 +165,27 @@ impl Description {
     pub(crate) fn set_may_linger(&self) {
         // ORDERING: Relaxed; see `Description`.
         self.may_linger.store(true, Ordering::Relaxed);
+    }
+
+    /// Of a connection that its listener has counted.
+    pub(crate) fn with_permit(permit: Permit) -> Description {
+        Description { permit: Some(permit), ..Description::default() }
+    }
+
+    /// How many may wait at the listener.
+    pub(crate) fn backlog(&self) -> &Backlog {
+        self.backlog.get_or_make()
+    }
+
+    /// How slow the peer may be, and is; `None` if it was never limited.
+    pub(crate) fn peer(&self) -> Option<&Patience> {
+        self.peer.get()
+    }
+
+    pub(crate) fn set_min_rate(&self, interest: Interest, rate: Option<MinRate>) {
+        if rate.is_some() || self.peer.get().is_some() {
+            self.peer.get_or_make().set(interest, rate);
+        }
     }
 
     /// How long a call that would block may wait: an error when the user asked for non-blocking calls. Asks the kernel

@@ -23,7 +23,8 @@ use dormouse_runtime::wait::{self, Interest, Source};
 
 use crate::closing;
 use crate::description::{self, Description, Kind};
-use crate::sys::once_arc::OnceArc;
+use crate::permit::Permit;
+use crate::sys::once_arc::{Left, OnceArc};
 use crate::sys::{connection, errno, mode, option};
 
 /// The pause after the first attempt whose success no event will tell of; each further one is twice as long.
@@ -48,6 +49,15 @@ impl Socket {
     /// A socket that data moves through, known to nobody else.
     pub(crate) fn data(fd: OwnedFd) -> Socket {
         Socket::new(fd, Kind::Data)
+    }
+
+    /// As [`data`](Socket::data), of a connection that its listener counts until the last handle of ours is gone.
+    pub(crate) fn admitted(fd: OwnedFd, permit: Option<Permit>) -> Socket {
+        let mut socket = Socket::data(fd);
+        if let Some(permit) = permit {
+            socket.description = OnceArc::made(Description::with_permit(permit));
+        }
+        socket
     }
 
     /// A listening socket that is O_NONBLOCK by our doing, known to nobody else.
@@ -126,16 +136,17 @@ impl Socket {
             self.give_mode_back();
         }
         self.source.deregister(borrow(&self.fd), false);
-        self.leave_description();
+        drop(self.leave_description());
         self.fd.take().expect("a socket in use has its fd")
     }
 
-    /// Leaves what clones share; the fd is open still.
-    fn leave_description(&mut self) {
+    /// Leaves what clones share, which goes to the last of them; the fd is open still.
+    fn leave_description(&mut self) -> Left<Description> {
         let left = self.description.leave();
         if self.kind == Kind::Acceptor {
-            closing::restore_mode(borrow(&self.fd), left);
+            closing::restore_mode(borrow(&self.fd), &left);
         }
+        left
     }
 
     /// Runs `attempt` until it answers something other than EWOULDBLOCK, as long as the user's mode and timeout allow.
@@ -155,7 +166,10 @@ impl Socket {
             }
         }
         let deadline = self.patience(interest)?;
-        self.retry_until(interest, deadline, errno::would_block, attempt)
+        match self.peer() {
+            None => self.retry_until(interest, deadline, errno::would_block, attempt),
+            Some(peer) => self.retry_while_moving(peer, interest, deadline, attempt),
+        }
     }
 
     /// As [`retry`](Socket::retry), for an attempt that answers EWOULDBLOCK even where a blocking call would not wait,
@@ -166,14 +180,24 @@ impl Socket {
         mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
         over: impl Fn() -> io::Result<T>,
     ) -> io::Result<T> {
-        self.retry(interest, |fd| match attempt(fd) {
+        self.retry(interest, |fd| self.attempt_unless_shut(fd, interest, &mut attempt, &over))
+    }
+
+    fn attempt_unless_shut<T>(
+        &self,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+        attempt: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+        over: &impl Fn() -> io::Result<T>,
+    ) -> io::Result<T> {
+        match attempt(fd) {
             // Once more, for what came before the end.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.is_over(interest)? => match attempt(fd) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => over(),
                 answer => answer,
             },
             answer => answer,
-        })
+        }
     }
 
     /// As [`retry`](Socket::retry), for an attempt that answers EWOULDBLOCK also where there is something that it cannot take:
@@ -203,10 +227,12 @@ impl Socket {
         let answer = self.retry(Interest::Write, |fd| {
             // An error that ends what has begun is for the next call, as the kernel leaves it.
             while sent < asked && !(sent > 0 && connection::has_error(fd)?) {
-                match attempt(fd, sent)? {
-                    0 => break,
-                    moved => sent += moved,
+                let moved = attempt(fd, sent)?;
+                if moved == 0 {
+                    break;
                 }
+                self.note_moved(Interest::Write, moved);
+                sent += moved;
             }
             Ok(())
         });
@@ -300,7 +326,7 @@ impl Socket {
     fn alternate<T>(
         &self,
         mut wait: impl FnMut() -> io::Result<()>,
-        expired: fn() -> io::Error,
+        expired: impl Fn() -> io::Error,
         mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
     ) -> io::Result<T> {
         loop {
@@ -453,12 +479,17 @@ impl Drop for Socket {
         // Children of `std::process::Command` are no owners: the fd is close-on-exec. Those of fork(2) the source knows of. A
         // description that lingers is open, and known to epoll, for a while yet.
         self.source.deregister(borrow(&self.fd), !shared && !lingers);
-        self.leave_description();
-        if lingers {
-            self.fd.take().into_iter().for_each(closing::finish);
+        let left = self.leave_description();
+        match self.fd.take() {
+            Some(fd) if lingers => closing::finish(fd),
+            fd => drop(fd),
         }
+        // Only now is there room for another connection.
+        drop(left);
     }
 }
 
+mod held;
+mod moving;
 #[cfg(test)]
 mod tests;

@@ -42,7 +42,7 @@ mod handle;
 mod pool;
 mod shared;
 
-use crate::cancel::Point;
+use crate::cancel::{self, Point};
 use crate::os_thread::Parked;
 use crate::waiter::Wait;
 use crate::{current, park};
@@ -84,7 +84,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    run(f).expect("failed to start a thread for a call that blocks")
+    run_at(Point::Cancellable, None, f).expect("failed to start a thread for a call that blocks")
 }
 
 /// Sets how many threads a pool may have; 512 unless set. There is one pool in the process for the calls whose result
@@ -186,11 +186,19 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    run_at(Point::Fallible, deadline, f)
+}
+
+fn run_at<F, T>(point: Point, deadline: Option<Instant>, f: F) -> io::Result<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
     if !in_coroutine() {
         return Ok(f());
     }
-    park::check(Point::Cancellable);
-    Pending::submit(shared::for_results(), f).wait(deadline, Point::Cancellable)
+    park::check(point)?;
+    Pending::submit(shared::for_results(), f).wait(deadline, point)
 }
 
 /// As [`run`], but a cancel strikes only before the call is handed over: what has begun is waited for. For what must
@@ -203,7 +211,7 @@ where
     if !in_coroutine() {
         return Ok(f());
     }
-    park::check(Point::Cancellable);
+    park::check(Point::Fallible)?;
     Pending::submit(shared::for_results(), f).wait(None, Point::Shielded)
 }
 
@@ -297,37 +305,40 @@ where
     /// Waits for the result, until `deadline`.
     fn wait(self, deadline: Option<Instant>, point: Point) -> io::Result<T> {
         match self.wait_for_stage(deadline, point) {
-            Stage::Done(Ok(value)) => Ok(value),
-            Stage::Done(Err(payload)) => resume_unwind(payload),
-            Stage::Refused(_, error) => Err(error),
-            Stage::Queued(_) | Stage::Running | Stage::GivenUp => Err(io::ErrorKind::TimedOut.into()),
+            (Stage::Done(Ok(value)), _) => Ok(value),
+            (Stage::Done(Err(payload)), _) => resume_unwind(payload),
+            (Stage::Refused(_, error), _) => Err(error),
+            (_, Parked::Cancelled) => Err(cancel::error()),
+            _ => Err(io::ErrorKind::TimedOut.into()),
         }
     }
 }
 
 impl<F: FnOnce() -> T, T> Pending<F, T> {
-    /// Waits for the end, until `deadline`; gives what there is of the call.
-    fn wait_for_stage(&self, deadline: Option<Instant>, point: Point) -> Stage<F, T> {
-        while self.parks(deadline, point) {}
+    /// Waits for the end, until `deadline`; gives what there is of the call, and what ended the wait.
+    fn wait_for_stage(&self, deadline: Option<Instant>, point: Point) -> (Stage<F, T>, Parked) {
+        let parked = loop {
+            if let Some(parked) = self.park(deadline, point) {
+                break parked;
+            }
+        };
         // The stage decides, not the outcome of the park: the end may have come together with the deadline.
-        self.give_up()
+        (self.give_up(), parked)
     }
 
-    /// Parks once; `false` once the end has come or `deadline` has passed.
-    fn parks(&self, deadline: Option<Instant>, point: Point) -> bool {
+    /// Parks once; says what ended the wait, if it is over.
+    fn park(&self, deadline: Option<Instant>, point: Point) -> Option<Parked> {
         let wait = Wait::begin();
         if !self.call.await_end(wait.waiter()) {
-            return false;
+            return Some(Parked::Woken);
         }
         let until = deadline.into_iter().chain(self.pool.retry_at(self.number)).min();
-        match wait.park(until, point) {
-            Parked::Woken => true,
-            Parked::TimedOut if until == deadline => false,
-            Parked::TimedOut => {
-                self.pool.retry();
-                true
-            }
+        let parked = wait.park(until, point);
+        if parked == Parked::TimedOut && until != deadline {
+            self.pool.retry();
+            return None;
         }
+        (parked != Parked::Woken).then_some(parked)
     }
 
     /// Ends the wait. What there is of the call is the caller's from now on.

@@ -77,14 +77,23 @@ impl Builder {
     }
 
     /// How long the end of [`run`](Builder::run), or of a [`Runtime`], waits for coroutines that do not end although they are
-    /// cancelled. What is left then is leaked with its stack and named on standard error, and so is one that does not
+    /// cancelled. Each has its turn to unwind, whatever the timeout: that is for those who park in a destructor, or catch the
+    /// cancel. What is left then is leaked with its stack and named on standard error, and so is one that does not
     /// even yield, with the worker that it keeps. The end of `run` cannot leave the calling thread, so it waits for such a
     /// one there for as long as it takes, and another worker, if there is one, says for whom.
     ///
-    /// Closures that have not started by then are dropped all the same, by their worker's thread, one after the other, and no
-    /// longer as coroutines. So a destructor among them that waits blocks that thread: the end of `run` waits for it on the calling
-    /// thread for as long as it takes, and if what it waits for is the end of another of those closures, for ever. To spawn in
-    /// such a destructor is an error, and `run` a panic, as everywhere in a runtime that ends.
+    /// One that is leaked while it unwinds, since a destructor waits, leaves its thread counted as panicking by std, which has no way
+    /// to take that back: [`std::thread::panicking`] is `true` there until the thread ends. For the thread that called `run` this means
+    /// that a later panic on it poisons no lock of std's or ours, and that code which asks `panicking` takes it for unwinding. A
+    /// panic there can be caught as ever, and another `run` works, but for this: a coroutine on that thread whose panic unwinds it,
+    /// and which waits in a destructor meanwhile, cannot be told from one that does not unwind. If it is cancelled there,
+    /// the process is aborted. A program that goes on after a leak had better `run` on a new thread.
+    ///
+    /// Closures that have not started are dropped, each in the turn of a coroutine of its own; one whose destructor waits beyond the
+    /// timeout is leaked as any other. Only what a destructor spawns at that very end, and what has waited in vain for a stack,
+    /// is dropped by the worker's thread and no longer as a coroutine: there a destructor that waits blocks the thread, and the
+    /// end of `run`, on the calling thread, with it. To spawn in a destructor is an error then, unless it runs in an unwind,
+    /// and `run` a panic, as everywhere in a runtime that ends.
     ///
     /// Calls handed to the [threads for blocking calls](mod@crate::blocking) are no part of the runtime: one that has begun goes on
     /// and its result is dropped, one that has not is never made. Only what may not be cut short, like the close of a

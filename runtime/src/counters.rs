@@ -81,6 +81,8 @@ pub(crate) struct Counters {
     pub(crate) parked: Count,
     /// Gauge: coroutines that wait for their start.
     pub(crate) unstarted: Count,
+    /// Gauge: nanoseconds from ready to running, if anybody asks. See `queue_delay.rs`.
+    pub(crate) queue_delay: Count,
     /// Gauge: bytes of address space in slabs of stacks.
     pub(crate) stacks_mapped: Count,
     /// Gauge: bytes of free stacks that keep their memory.
@@ -107,6 +109,7 @@ impl Counters {
             ready: Count::new(),
             parked: Count::new(),
             unstarted: Count::new(),
+            queue_delay: Count::new(),
             stacks_mapped: Count::new(),
             stacks_cached: Count::new(),
             slabs: Lock::new(Vec::new()),

@@ -12,7 +12,9 @@
 
 use crate::current;
 use crate::fleet::Fleet;
+use crate::listed;
 use crate::long_run::Report;
+use crate::park;
 use crate::remote::{Origin, RecordRef, Remote};
 use crate::roster::Identity;
 use crate::spawned::{Output, Spawned};
@@ -24,7 +26,7 @@ use std::io::{self, Write};
 use std::panic::Location;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How much longer than a worker's own grace its thread is waited for.
 const LATE_THREAD: Duration = Duration::from_millis(500);
@@ -156,9 +158,12 @@ pub(crate) struct Plan<'a> {
     pub(crate) name_prefix: &'a str,
 }
 
-/// The worker threads beside the caller's.
+/// The worker threads beside the caller's. Dropped before it was waited for, it is, if it ends, by a thread of its own: those who
+/// join what a worker keeps that never ends are told by whoever gives that up.
 #[derive(Debug)]
 pub(crate) struct Crew {
+    /// All workers.
+    fleet: Arc<Fleet>,
     /// Their workers and their handles.
     threads: Vec<(Arc<Remote>, JoinHandle<()>)>,
     /// Disconnected once all have ended.
@@ -180,7 +185,7 @@ impl Crew {
     /// If one fails, those already there are ended and the error returned.
     fn start_from(first: usize, plan: &Plan<'_>, mut caller: Option<Receiver<()>>) -> io::Result<Crew> {
         let (alive, ended) = channel();
-        let mut crew = Crew { threads: Vec::new(), ended };
+        let mut crew = Crew { fleet: Arc::clone(plan.fleet), threads: Vec::new(), ended };
         for index in first..plan.fleet.workers.len() {
             match start_thread(index, plan, alive.clone(), caller.take()) {
                 Ok(thread) => crew.threads.push((Arc::clone(&plan.fleet.workers[index]), thread)),
@@ -196,15 +201,32 @@ impl Crew {
     }
 
     /// Waits for the threads, `grace` having begun now; one whose coroutine never yields is named and left running.
-    pub(crate) fn end(self, grace: Duration) {
+    pub(crate) fn end(mut self, grace: Duration) {
         let patience = grace.saturating_add(LATE_THREAD);
-        if self.ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
-            report_stuck(&self.threads);
-        } else {
-            self.threads.into_iter().for_each(|(_, thread)| {
-                let _ = thread.join();
-            });
+        let start = Instant::now();
+        let timed_out = self.ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout);
+        if timed_out && start.elapsed() < patience {
+            // It is the caller who was told to wait no longer: the Drop sees to the rest.
+            return;
         }
+        let threads = std::mem::take(&mut self.threads);
+        if timed_out {
+            report_stuck(&threads);
+        } else {
+            threads.into_iter().for_each(|(_, thread)| _ = thread.join());
+        }
+    }
+}
+
+/// Where no thread is to be had, those joiners wait on.
+impl Drop for Crew {
+    fn drop(&mut self) {
+        if self.threads.is_empty() || !self.fleet.is_stopping() {
+            return;
+        }
+        let (fleet, threads) = (Arc::clone(&self.fleet), std::mem::take(&mut self.threads));
+        let (grace, rest) = (fleet.grace(), Crew { fleet, threads, ended: self.ended.clone() });
+        let _ = std::thread::Builder::new().name("dormouse-end".into()).spawn(move || rest.end(grace));
     }
 }
 
@@ -219,9 +241,31 @@ fn report_stuck(threads: &[(Arc<Remote>, JoinHandle<()>)]) {
             )),
             None => report(format_args!("worker '{name}' does not come to its end; the thread is left running")),
         }
-        // What it has not started is nobody else's any more: its joiners are to hear of it.
-        current::losing(|| remote.give_up());
     }
+    give_up(threads.iter().filter(|(_, thread)| !thread.is_finished()).map(|(remote, _)| Arc::clone(remote)).collect());
+}
+
+/// What these workers keep is nobody else's any more: its joiners are to hear of it. That drops closures of the user's, which may
+/// wait: it has a thread of its own for that, for which the caller waits no longer than for one that is late. Where none is to be
+/// had, the caller does it.
+fn give_up(workers: Vec<Arc<Remote>>) {
+    let (gives_up, done) = channel::<()>();
+    let workers = Arc::new(workers);
+    let given = Arc::clone(&workers);
+    let helper = std::thread::Builder::new().name("dormouse-end".into()).spawn(move || {
+        lose_all(&given);
+        drop(gives_up);
+    });
+    match helper {
+        Ok(_) => _ = done.recv_timeout(LATE_THREAD),
+        Err(_) => lose_all(&workers),
+    }
+}
+
+fn lose_all(workers: &[Arc<Remote>]) {
+    workers.iter().for_each(|worker| worker.give_up());
+    listed::wake_all();
+    current::losing(|| workers.iter().for_each(|worker| worker.lose_unstarted()));
 }
 
 /// Looks after the worker of whoever called `run`, as long as a crew is looked after.
@@ -234,6 +278,7 @@ fn watch_caller(caller: &Receiver<()>, fleet: &Fleet) {
     }
     if let Some(who) = fleet.workers[0].shown.who_runs() {
         report(format_args!("the thread that called `run` runs {who}, which does not yield; `run` waits for it"));
+        give_up(vec![Arc::clone(&fleet.workers[0])]);
     }
 }
 
@@ -254,7 +299,8 @@ fn start_thread(
         }
         drop(alive);
     })?;
-    match answer.recv() {
+    // Not to be left with a thread that nobody knows of.
+    match park::shielded(|| answer.recv()) {
         Ok(Ok(())) => Ok(thread),
         Ok(Err(error)) => {
             let _ = thread.join();

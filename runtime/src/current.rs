@@ -9,7 +9,7 @@
 
 use crate::fork;
 use crate::lock::{Biased, BiasedGuard, STRANGER};
-use crate::os_thread::OsThread;
+use crate::os_thread::{OsThread, ThreadTerms};
 use crate::remote::{self, Block, Message, RecordRef, Remote, WorkerId};
 use crate::worker::Worker;
 use std::cell::Cell;
@@ -27,6 +27,10 @@ thread_local! {
     static LOSES: Cell<bool> = const { Cell::new(false) };
 }
 
+thread_local! {
+    static THREAD_TERMS: Cell<ThreadTerms> = const { Cell::new(ThreadTerms::PLAIN) };
+}
+
 // The threads of a model are one OS thread to std.
 #[cfg(dormouse_loom)]
 use loom::thread_local as own_of_each_thread;
@@ -35,6 +39,11 @@ use std::thread_local as own_of_each_thread;
 
 own_of_each_thread! {
     static OS_THREAD: Arc<OsThread> = Arc::new(OsThread::new());
+}
+
+thread_local! {
+    /// In the place of `OS_THREAD`, once that is gone. Needs no destructor, so this one stays.
+    static LATE_OS_THREAD: Cell<Option<&'static Arc<OsThread>>> = const { Cell::new(None) };
 }
 
 #[inline(never)]
@@ -76,13 +85,16 @@ pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
     f(unsafe { pointer().as_ref() })
 }
 
-/// Takes a lock that may be biased to this thread's worker.
-#[inline(always)]
-pub(crate) fn lock<T>(lock: &Biased<T>) -> BiasedGuard<'_, T> {
-    with_worker(|worker| lock_on(worker, lock))
+/// Publishes the figures of the worker that the caller runs on, if it is a coroutine.
+pub(crate) fn publish_figures() {
+    with_coroutine(|worker| {
+        if let Some(worker) = worker.filter(|worker| !worker.is_orphan()) {
+            worker.publish_figures(1);
+        }
+    });
 }
 
-/// As [`lock`], on the thread of `worker`, or of none.
+/// Takes a lock that may be biased, on the thread of `worker`, or of none.
 #[inline(always)]
 pub(crate) fn lock_on<'a, T>(worker: Option<&Worker>, lock: &'a Biased<T>) -> BiasedGuard<'a, T> {
     let home = worker.map_or(STRANGER, |worker| worker.remote.id.number());
@@ -139,6 +151,14 @@ impl Drop for Losing {
 pub(crate) fn explain_fault(address: usize) -> bool {
     // SAFETY: this thread's own worker, in its signal handler, which aborts if the answer is yes.
     with_worker(|worker| worker.is_some_and(|worker| unsafe { worker.explain_fault(address) }))
+}
+
+/// What the handler of an abort calls: reports the running coroutine, if an unwind of its thread led there.
+pub(crate) fn explain_abort() {
+    if std::thread::panicking() {
+        // SAFETY: this thread's own worker, in its signal handler.
+        with_worker(|worker| worker.into_iter().for_each(|worker| unsafe { worker.explain_abort() }));
+    }
 }
 
 /// Sends a record to its home, for whoever its mail word told to push.
@@ -208,7 +228,28 @@ pub(crate) fn serves() -> bool {
     SERVES.get()
 }
 
-/// This OS thread as a waiting party. After its thread-locals are gone, a fresh one each time.
+/// On what terms this plain thread blocks.
+#[inline(never)]
+pub(crate) fn thread_terms() -> ThreadTerms {
+    THREAD_TERMS.get()
+}
+
+/// Changes the terms on which this plain thread blocks.
+#[inline(never)]
+pub(crate) fn set_thread_terms(terms: ThreadTerms) {
+    THREAD_TERMS.set(terms);
+}
+
+/// This OS thread as a waiting party.
 pub(crate) fn os_thread() -> Arc<OsThread> {
-    OS_THREAD.try_with(Arc::clone).unwrap_or_else(|_| Arc::new(OsThread::new()))
+    OS_THREAD.try_with(Arc::clone).unwrap_or_else(|_| late_os_thread())
+}
+
+/// After its thread-locals are gone: one for all that destructors of others do yet, since a token and who takes it must be the
+/// same party's. Made by a thread only if it comes to that, and kept for good: nobody tells which destructor is the last.
+#[cold]
+fn late_os_thread() -> Arc<OsThread> {
+    let late = LATE_OS_THREAD.get().unwrap_or_else(|| Box::leak(Box::new(Arc::new(OsThread::new()))));
+    LATE_OS_THREAD.set(Some(late));
+    Arc::clone(late)
 }

@@ -3,7 +3,7 @@
 //! Owns who they are, whether they are to end, and who is given or called for what was spawned: `placement` and `idle`
 //! applied to the workers there are.
 
-use crate::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::idle::Idle;
 use crate::placement::{self, Share};
 use crate::remote::{RecordRef, Remote, WorkerId};
@@ -26,10 +26,10 @@ pub(crate) struct Fleet {
     phase: AtomicU32,
     /// How many nanoseconds a stop waits for what does not end.
     grace: AtomicU64,
-    /// Coroutines spawned here by threads that are none of the workers.
+    /// Coroutines spawned here by threads that are none of the workers; with each, it is another worker's turn.
     outside_spawns: AtomicU64,
-    /// Turns over the workers, for spawners that are none of them.
-    turn: AtomicU32,
+    /// Somebody asks how long its queues are.
+    watched: AtomicBool,
 }
 
 impl Fleet {
@@ -41,7 +41,7 @@ impl Fleet {
             phase: AtomicU32::new(RUNNING),
             grace: AtomicU64::new(nanos(grace)),
             outside_spawns: AtomicU64::new(0),
-            turn: AtomicU32::new(0),
+            watched: AtomicBool::new(false),
         }
     }
 
@@ -58,16 +58,24 @@ impl Fleet {
         self.stop();
     }
 
-    /// A thread that is none of the workers spawned a coroutine here.
-    pub(crate) fn count_outside_spawn(&self) {
-        // ORDERING: Relaxed; a figure publishes nothing but itself. Read in `outside_spawns`.
-        self.outside_spawns.fetch_add(1, Ordering::Relaxed);
+    /// How many coroutines threads that are none of the workers have spawned here.
+    pub(crate) fn outside_spawns(&self) -> u64 {
+        // ORDERING: Relaxed; a figure publishes nothing but itself. Counted in `inject`.
+        self.outside_spawns.load(Ordering::Relaxed)
     }
 
-    /// How many such there were.
-    pub(crate) fn outside_spawns(&self) -> u64 {
-        // ORDERING: Relaxed; pairs with `count_outside_spawn`.
-        self.outside_spawns.load(Ordering::Relaxed)
+    /// From now on the workers measure how long their queues are.
+    pub(crate) fn watch(&self) {
+        if !self.is_watched() {
+            // ORDERING: Relaxed; a worker sees it some turn. Read in `is_watched`.
+            self.watched.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_watched(&self) -> bool {
+        // ORDERING: Relaxed; pairs with the store in `watch`.
+        self.watched.load(Ordering::Relaxed)
     }
 
     /// Tells every worker to end.
@@ -108,9 +116,9 @@ impl Fleet {
 
     /// Hands a record to the less loaded of two workers; for callers that are not on one of them.
     pub(crate) fn inject(&self, record: RecordRef) {
-        // ORDERING: Relaxed; any value will do.
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let (first, second) = placement::sample(turn, self.workers.len(), None);
+        // ORDERING: Relaxed; any value will do for a turn. As a figure, read in `outside_spawns`.
+        let turn = self.outside_spawns.fetch_add(1, Ordering::Relaxed);
+        let (first, second) = placement::sample(turn as u32, self.workers.len(), None);
         self.give(self.lighter(first, second), record);
     }
 
@@ -128,15 +136,22 @@ impl Fleet {
     /// Queues a record at this worker. If it runs, it may run for long: then somebody who sleeps is called.
     pub(crate) fn give(&self, worker: usize, record: RecordRef) {
         if !self.workers[worker].inject(record) {
-            self.call();
+            self.called(
+                self.idle.call_announced(|first, second| self.lighter(first, second), || self.has_unstarted(None)),
+            );
         }
     }
 
     /// After something was queued that any worker may start: wakes one that sleeps, if nobody searches.
     #[inline]
     pub(crate) fn call(&self) {
-        if let Some(called) = self.idle.call(|first, second| self.lighter(first, second), || self.has_unstarted(None)) {
-            self.workers[called].notify();
+        self.called(self.idle.call(|first, second| self.lighter(first, second), || self.has_unstarted(None)));
+    }
+
+    #[inline]
+    fn called(&self, sleeper: Option<usize>) {
+        if let Some(sleeper) = sleeper {
+            self.workers[sleeper].notify();
         }
     }
 
@@ -144,9 +159,7 @@ impl Fleet {
     /// waits for others in its own queue, it says itself.
     pub(crate) fn call_again(&self, own: usize, spares: bool) {
         let lighter = |first, second| self.lighter(first, second);
-        if let Some(called) = self.idle.call_again(lighter, || spares || self.has_unstarted(Some(own))) {
-            self.workers[called].notify();
-        }
+        self.called(self.idle.call_again(lighter, || spares || self.has_unstarted(Some(own))));
     }
 
     fn lighter(&self, first: usize, second: usize) -> usize {

@@ -36,15 +36,18 @@ static FORKS: AtomicU32 = AtomicU32::new(0);
 /// Whether this process has forked, or is about to.
 static FORKED: AtomicBool = AtomicBool::new(false);
 
-/// What a child calls, or the code of the error with which the handlers were refused.
-static INSTALLED: OnceLock<Result<fn(), i32>> = OnceLock::new();
+/// What a child calls, once the handlers are installed.
+static INSTALLED: OnceLock<fn()> = OnceLock::new();
 
 /// Installs the handlers, once for the process; later calls change nothing. `in_child` is called first thing in each child.
 /// Fails with ENOMEM.
 pub(crate) fn install(in_child: fn()) -> io::Result<()> {
-    let refused = |error: io::Error| error.raw_os_error().unwrap_or_default();
-    let installed = INSTALLED.get_or_init(|| sys::fork::on_fork(before, after).map(|()| in_child).map_err(refused));
-    installed.map(drop).map_err(io::Error::from_raw_os_error)
+    if INSTALLED.get().is_none() {
+        // Two that come at once both install it: to be told twice is as good as once. One that fails may try again.
+        sys::fork::on_fork(before, after)?;
+        let _ = INSTALLED.set(in_child);
+    }
+    Ok(())
 }
 
 extern "C" fn before() {
@@ -55,7 +58,7 @@ extern "C" fn before() {
 extern "C" fn after() {
     // ORDERING: Relaxed; a child has one thread.
     FORKS.fetch_add(1, Ordering::Relaxed);
-    if let Some(Ok(in_child)) = INSTALLED.get() {
+    if let Some(in_child) = INSTALLED.get() {
         in_child();
     }
 }

@@ -10,6 +10,7 @@ use crate::cancel::Cancelled;
 use crate::crew::Crew;
 use crate::fleet::Fleet;
 use crate::metrics::Metrics;
+use crate::pressure::{self, Pressure};
 use crate::runtime::{self, Settings};
 use crate::thread::{self, JoinHandle};
 use crate::{current, park};
@@ -126,13 +127,11 @@ impl Runtime {
     /// one does not even yield). What is left then is leaked with its stack and named on standard error; whoever joins it
     /// gets [`Cancelled`].
     ///
-    /// One that does not yield keeps its worker, which alone can reach what is parked there or was spawned there for that worker
-    /// only: by [`spawn_local`](thread::spawn_local), or at all if the runtime has no other. Whoever joins such a coroutine waits
-    /// until the worker is let go, perhaps for ever. What waits there for its start and any worker could have started is dropped by
-    /// the caller.
-    ///
-    /// A closure that has not started by then is dropped without a coroutine around it: see
-    /// [`Builder::shutdown_timeout`](crate::Builder::shutdown_timeout).
+    /// One that does not yield keeps its worker, and with it whatever is parked there or was spawned there for that worker only: by
+    /// [`spawn_local`](thread::spawn_local), or at all if the runtime has no other. Whoever joins such a coroutine from elsewhere gets
+    /// [`Cancelled`], although its destructors have not run; should the worker be let go one day, they run then, and a result
+    /// that comes then is dropped. What waits there for its start and any worker could have started is dropped, by
+    /// a thread made for that: a destructor among it that waits holds up those after it, but not the end.
     ///
     /// Calls that its coroutines have made on [other threads](mod@crate::blocking) are abandoned if they have been begun, and not
     /// made otherwise.
@@ -153,7 +152,7 @@ impl Runtime {
     }
 
     /// Begins the end as [`shutdown_timeout`](Runtime::shutdown_timeout) does, with the timeout of the builder, and does not
-    /// wait for it.
+    /// wait for it: a thread made for that does, and tells whoever joins what is lost.
     ///
     /// # Examples
     ///
@@ -287,8 +286,7 @@ impl Handle {
     ///
     /// # Blocking
     ///
-    /// Parks a coroutine; a cancellation point. Blocks a plain thread. Returns when the runtime ends, unless `f` is parked on a
-    /// worker that another coroutine keeps without a yield: see [`Runtime::shutdown_timeout`].
+    /// Parks a coroutine; a cancellation point. Blocks a plain thread. Returns when the runtime ends at the latest.
     ///
     /// # Panics
     ///
@@ -320,6 +318,26 @@ impl Handle {
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         Metrics::of(&self.fleet)
+    }
+
+    /// How much it has to do.
+    ///
+    /// # Blocking
+    ///
+    /// As [`pressure()`](crate::pressure()).
+    #[must_use]
+    pub fn pressure(&self) -> Pressure {
+        Pressure::of(&self.fleet)
+    }
+
+    /// How long its coroutines wait for their turn. See [`queue_delay`](crate::queue_delay).
+    ///
+    /// # Blocking
+    ///
+    /// As [`queue_delay`](crate::queue_delay).
+    #[must_use]
+    pub fn queue_delay(&self) -> Duration {
+        pressure::delay_of(&self.fleet)
     }
 
     /// Whether the caller runs on it.

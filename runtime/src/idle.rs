@@ -50,6 +50,16 @@ impl Idle {
     pub(crate) fn call(&self, lighter: impl Fn(usize, usize) -> usize, waits: impl Fn() -> bool) -> Option<usize> {
         // ORDERING: SeqCst fence; pairs with those of `Inbox::prepare_sleep` and `call_again` (invariant 2).
         fence(Ordering::SeqCst);
+        self.call_announced(lighter, waits)
+    }
+
+    /// As `call`, after a push that `Inbox::announce` followed: its fence is as good as that of `call`, and one is dear.
+    #[inline]
+    pub(crate) fn call_announced(
+        &self,
+        lighter: impl Fn(usize, usize) -> usize,
+        waits: impl Fn() -> bool,
+    ) -> Option<usize> {
         if self.is_searched() || !self.has_sleepers() {
             return None;
         }

@@ -136,7 +136,8 @@ impl<W, T> JoinWord<W, T> {
     }
 
     /// Holder only: waits until the runner has taken what was left, a few instructions, or a time slice if it was interrupted in
-    /// between. Only a holder who comes back for another reason than its wake gets here.
+    /// between. Only a holder who comes back for another reason than its wake gets here, and none in a child of fork(2), where the
+    /// runner would never come: those refuse what they inherited before, or say so (`detach`).
     #[cold]
     fn let_take(&self) {
         // ORDERING: Acquire; pairs with the Release stores in `finish`.
@@ -237,12 +238,13 @@ impl<W, T> JoinWord<W, T> {
         }
     }
 
-    /// Last: nobody will look. `true` if the result is there already, and the holder's to drop.
+    /// Last: nobody will look. `true` if the result is there already, and the holder's to drop. Where the runner is about to say so
+    /// but `is_abandoned`, since it is a parent process's, nobody ever does.
     ///
     /// # Safety
     ///
     /// The caller is the holder (invariant 3).
-    pub(crate) unsafe fn detach(&self) -> bool {
+    pub(crate) unsafe fn detach(&self, is_abandoned: impl FnOnce() -> bool) -> bool {
         // ORDERING: Acquire pairs with the Release half of `finish`; Release lets `finish` see what came before.
         let put =
             self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| (word & END == 0).then_some(DETACHED));
@@ -251,6 +253,7 @@ impl<W, T> JoinWord<W, T> {
             Ok(WAITING) => drop(unsafe { self.take_waiter() }),
             // SAFETY: as above.
             Ok(TASKED) => drop(unsafe { self.take_task() }),
+            Err(word) if word != DONE && is_abandoned() => return false,
             Err(word) if word != DONE => self.let_take(),
             _ => {}
         }
@@ -319,7 +322,7 @@ mod as_parties {
 
     pub(super) fn detach<W, T>(word: &JoinWord<W, T>) -> bool {
         // SAFETY: each test has one holder.
-        unsafe { word.detach() }
+        unsafe { word.detach(|| false) }
     }
 }
 

@@ -35,14 +35,14 @@ impl<T> Home<T> {
     /// Waits for the turn. Parks a coroutine; a cancellation point. Blocks a plain thread.
     pub(crate) fn lease(self: &Arc<Home<T>>) -> Lease<T> {
         // The lease gives back what is forgotten here.
-        self.turn.acquire().expect("nobody closes it").forget();
+        self.turn.acquire_for_certain().forget();
         let value = self.value.lock().take();
         Lease { value, home: Arc::clone(self) }
     }
 
     /// Waits until those who have the turn, or wait for it, had it. As [`Home::lease`].
     pub(crate) fn pass(&self) {
-        drop(self.turn.acquire().expect("nobody closes it"));
+        drop(self.turn.acquire_for_certain());
     }
 }
 

@@ -12,7 +12,8 @@
 //! | `sys/` | one family of system calls a file |
 //! | `stack/` | slabs of guarded stacks, pools, trim |
 //! | `coroutine` | the corosensei seam |
-//! | `timer`, `readiness`, `pace`, `linger` | pure: wheel, latch and waiter queues, when to look at the poller, when to stay awake |
+//! | `timer`, `readiness`, `pace`, `linger`, `spins` | pure: wheel, latch and waiter queues, when to look at the poller, when to stay awake, how often to try a lock |
+//! | `queue_delay` | pure: how long a queue keeps whoever enters it |
 //! | `fork` | what a child of fork(2) inherits and leaves alone |
 //! | `lock`, `mail`, `inbox`, `idle` | what threads share, and the sleep handshakes |
 //! | `placement` | pure: where a coroutine is born, and what a thief may take |
@@ -29,6 +30,8 @@
 //! | above it | |
 //! |---|---|
 //! | `cancel`, `park`, `os_thread`, `waiter` | the one suspension point, and the contract of who waits |
+//! | `listed`, `joining` | who waits for an end on no worker; how a handle is waited for, and what is said of what is lost |
+//! | `time` | timeouts around any code |
 //! | `wait`, `budget` | waiting for an fd |
 //! | `loan` | what is borrowed from the shelf |
 //! | `block_on`, `task` | futures, polled by us; a handle, polled by others |
@@ -38,7 +41,7 @@
 //! | `lease` | what calls of the pool use one after the other |
 //! | `fs` | files, whose calls the pool makes |
 //! | `crew`, `runtime`, `builder`, `handle` | start and end |
-//! | `metrics`, `thread` | figures; the std-shaped surface |
+//! | `metrics`, `pressure`, `thread` | figures, in full and in brief; the std-shaped surface |
 //! | `pipe`, `process` | children, and the pipes to them |
 //! | `io` | all of `std::io`, with a standard input that parks |
 
@@ -50,7 +53,7 @@ mod block_on;
 pub mod blocking;
 pub mod budget;
 mod builder;
-mod cancel;
+pub mod cancel;
 mod coroutine;
 mod counters;
 mod crew;
@@ -58,13 +61,19 @@ mod current;
 mod fleet;
 mod fork;
 pub mod fs;
+/// What fuzzers run. No part of the public surface.
+#[cfg(all(any(test, dormouse_fuzz), not(dormouse_loom)))]
+#[doc(hidden)]
+pub mod fuzz;
 mod handle;
 mod idle;
 mod inbox;
 pub mod io;
 mod join_word;
+mod joining;
 mod lease;
 mod linger;
+mod listed;
 pub mod loan;
 mod locals;
 mod lock;
@@ -80,7 +89,9 @@ mod pipe;
 mod placement;
 mod poller;
 mod prefetch;
+pub mod pressure;
 pub mod process;
+mod queue_delay;
 mod readiness;
 mod ready_queue;
 mod remote;
@@ -93,11 +104,13 @@ mod slots;
 mod source;
 mod spawn_queue;
 mod spawned;
+mod spins;
 mod stack;
 pub mod sync;
 mod sys;
 mod task;
 pub mod thread;
+pub mod time;
 mod timer;
 mod trim;
 pub mod wait;
@@ -110,6 +123,7 @@ pub use builder::{Builder, run};
 pub use cancel::Cancelled;
 pub use handle::{Handle, Runtime};
 pub use metrics::metrics;
+pub use pressure::{pressure, queue_delay};
 pub use thread::{spawn, spawn_local};
 
 /// Pure parts that benchmarks of other crates measure. No part of the public surface.

@@ -9,8 +9,9 @@
 
 use std::cell::Cell;
 
-/// Nanoseconds that a linger lasts at most: about what it saves if it succeeds.
-pub(crate) const LIMIT: u64 = 20_000;
+/// Nanoseconds that a linger lasts at most: more than the other worker takes to wake, should it have fallen asleep. Less, and two
+/// that answer each other go on falling asleep by turns once one of them has.
+pub(crate) const LIMIT: u64 = 50_000;
 
 /// A sleep of fewer nanoseconds, ended by a message, was hardly worth it.
 const SHORT: u64 = 50_000;

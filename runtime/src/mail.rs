@@ -65,6 +65,12 @@ impl Mail {
         self.post(CANCEL)
     }
 
+    /// Whether a cancel is among what was posted and not read yet, as far as is known here.
+    pub(crate) fn holds_cancel(&self) -> bool {
+        // ORDERING: Relaxed; a hint. Pairs with the exchange of `post`; what the poster did before is seen once the letter is read.
+        self.word.load(Ordering::Relaxed) & CANCEL != 0
+    }
+
     fn post(&self, letter: u32) -> bool {
         // ORDERING: AcqRel; the Release half pairs with the Acquire half of `take` and `start` below, so that what
         // the poster did before is seen by the woken coroutine even when an earlier poster did the push.

@@ -131,11 +131,7 @@ impl Metrics {
         if fleet.is_inherited() {
             return Metrics::of_none();
         }
-        current::with_coroutine(|worker| {
-            if let Some(worker) = worker.filter(|worker| !worker.is_orphan()) {
-                worker.publish_figures(1);
-            }
-        });
+        current::publish_figures();
         let workers: Vec<_> = fleet.workers.iter().map(|worker| WorkerMetrics::of(worker)).collect();
         let mut total = WorkerMetrics { spawns: fleet.outside_spawns(), ..WorkerMetrics::default() };
         workers.iter().for_each(|worker| total.add(worker));

@@ -11,13 +11,32 @@ use crate::remote::fresh_id;
 use crate::sys::futex;
 use std::time::{Duration, Instant};
 
-/// How a park that was not cancelled ended.
+/// How a park that did not unwind ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Parked {
     /// By its event, or for no reason.
     Woken,
     /// By its deadline.
     TimedOut,
+    /// By a cancel, or by a timeout around it, where that is answered; only at a [`Point::Fallible`] or a [`Point::Answered`].
+    ///
+    /// [`Point::Fallible`]: crate::cancel::Point::Fallible
+    /// [`Point::Answered`]: crate::cancel::Point::Answered
+    Cancelled,
+}
+
+/// On what terms a plain thread blocks. As the word of a coroutine, but that nobody cancels a thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ThreadTerms {
+    /// The limit of the timeouts around the code that runs, on this side of the innermost shield.
+    pub(crate) limit: Option<Instant>,
+    /// Whether that comes as an error, and is not thrown.
+    pub(crate) errors: bool,
+}
+
+impl ThreadTerms {
+    /// On none.
+    pub(crate) const PLAIN: ThreadTerms = ThreadTerms { limit: None, errors: false };
 }
 
 const EMPTY: u32 = 0;
@@ -88,18 +107,19 @@ impl OsThread {
     }
 
     /// Takes the token, blocking the thread until it is there or `deadline` passed; own thread only.
-    pub(crate) fn park(&self, deadline: Option<Instant>) {
+    pub(crate) fn park(&self, deadline: Option<Instant>) -> Parked {
         // ORDERING: Acquire pairs with the Release swap in `unpark`; Relaxed on failure, which takes nothing.
         while self.token.compare_exchange(TOKEN, EMPTY, Ordering::Acquire, Ordering::Relaxed).is_err() {
             let Some(left) = time_left(deadline) else {
                 // ORDERING: Acquire; a token that came at the last moment is taken with what it brings.
-                self.token.swap(EMPTY, Ordering::Acquire);
-                return;
+                let token = self.token.swap(EMPTY, Ordering::Acquire);
+                return if token == TOKEN { Parked::Woken } else { Parked::TimedOut };
             };
             // ORDERING: Relaxed; if a token came first the exchange fails and the loop takes it.
             let _ = self.token.compare_exchange(EMPTY, PARKED, Ordering::Relaxed, Ordering::Relaxed);
             futex::wait(&self.token, PARKED, left);
         }
+        Parked::Woken
     }
 }
 
@@ -121,8 +141,8 @@ mod tests {
         let thread = OsThread::new();
         thread.unpark();
         thread.unpark();
-        thread.park(None);
-        thread.park(Some(Instant::now()));
+        assert_eq!(thread.park(None), Parked::Woken);
+        assert_eq!(thread.park(Some(Instant::now())), Parked::TimedOut);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Says which coroutine overflowed its stack.
+//! Says which coroutine overflowed its stack, or aborted the process by what its unwind did.
 //!
 //! Owns the message. Everything here runs inside a signal handler: no allocation, no lock.
 
@@ -8,14 +8,19 @@ use std::fmt::{self, Write};
 
 /// Says whose stack of `size` bytes it was.
 pub(crate) fn report(record: &Record, size: usize) {
+    say(record, format_args!("overflowed its stack of {size} bytes"));
+}
+
+/// Says who runs while the process aborts.
+pub(crate) fn report_abort(record: &Record) {
+    say(record, format_args!("aborts the process by a panic while it unwinds"));
+}
+
+fn say(record: &Record, what: fmt::Arguments<'_>) {
     let mut line = Line::new();
     // A name too long for the line is cut, which is the only way this can fail.
-    let _ = writeln!(
-        line,
-        "\ndormouse: coroutine '{}', spawned at {}, overflowed its stack of {size} bytes",
-        record.display_name(),
-        record.spawned_at,
-    );
+    let _ =
+        writeln!(line, "\ndormouse: coroutine '{}', spawned at {}, {what}", record.display_name(), record.spawned_at);
     fault::report(line.bytes());
 }
 

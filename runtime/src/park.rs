@@ -4,16 +4,21 @@
 //!
 //! Invariant 1: every suspension of a coroutine passes `checked`, which refuses inside `no_park` and throws if a
 //! cancellation is due; but a scope's join, which has passed it when the scope began and must not be left by an unwind.
+//! Invariant 2: the limit of a timeout is looked at when the coroutine parks, and is then a second deadline of that park.
+//! Whoever parks on plain terms looks at no limit at all.
+
+mod thread;
+
+pub(crate) use thread::{block_for_token, block_until, on_thread, yield_thread};
 
 use crate::cancel::{self, Point};
-use crate::coroutine::CAN_UNWIND;
 use crate::current;
 use crate::fork;
 use crate::os_thread::Parked;
 use crate::readiness::Interest;
 use crate::remote::SourceId;
-use crate::slot::{Awaited, Outcome, Shield};
-use crate::worker::{Unwinding, Worker};
+use crate::slot::{Awaited, Outcome, Shield, Terms};
+use crate::worker::{NEVER, Unwinding, Worker};
 use std::io;
 use std::time::Instant;
 
@@ -23,41 +28,81 @@ fn in_coroutine<R>(f: impl FnOnce(&Worker) -> R) -> R {
     current::with_coroutine(|worker| f(worker.expect("only a coroutine parks on its worker")))
 }
 
-/// Calls `f`, inside which a cancel strikes nowhere, as in an unwind: for the Drop of what no frame of the user's holds.
-/// Must not unwind.
+/// Calls `f`, inside which nothing strikes, as in an unwind: for the Drop of what no frame of the user's holds.
 pub(crate) fn shielded<R>(f: impl FnOnce() -> R) -> R {
-    let before = set_shielded(true);
-    let result = f();
-    set_shielded(before);
-    result
+    let _closed = cancel::Frame::closed();
+    f()
 }
 
-fn set_shielded(shielded: bool) -> bool {
-    current::with_coroutine(|worker| {
-        worker.is_some_and(|worker| worker.with_running(|slot| std::mem::replace(&mut slot.life.shielded, shielded)))
-    })
+/// A park that is about to be.
+#[derive(Clone, Copy)]
+struct Leave {
+    /// Whether a cancel may end it.
+    shield: Shield,
+    /// Whether the coroutine is unwinding.
+    unwinding: Unwinding,
+    /// When a timeout around it is over, if that may end it.
+    limit: u64,
 }
 
-/// Invariant 1; answers whether a cancel may end the park, and whether the coroutine is unwinding.
+/// Something strikes where errors are asked for.
+struct Struck;
+
+/// Invariant 1.
 #[inline(always)]
-fn checked(worker: &Worker, point: Point) -> (Shield, Unwinding) {
-    let (forbidden, cancelled, shielded) =
-        worker.with_running(|slot| (slot.life.no_park > 0, slot.life.cancelled, slot.life.shielded));
-    if forbidden {
+fn checked(worker: &Worker, point: Point) -> Result<Leave, Struck> {
+    let terms = worker.with_running(|slot| slot.life.terms);
+    let unwinding = worker.unwinding();
+    if terms.is_plain() {
+        return Ok(Leave { shield: shield(point == Point::Shielded, unwinding), unwinding, limit: NEVER });
+    }
+    checked_cold(worker, terms, point, unwinding)
+}
+
+#[cold]
+fn checked_cold(worker: &Worker, terms: Terms, point: Point, unwinding: Unwinding) -> Result<Leave, Struck> {
+    if terms.forbids_parks() {
         refuse(worker);
     }
-    let unwinding = worker.unwinding();
-    let shield = shield(shielded || point == Point::Shielded, unwinding);
-    if cancelled && shield == Shield::Open {
-        throw_after_others(worker);
+    let errors = terms.asks_for_errors();
+    let leave = leave(worker, terms, point == Point::Shielded || errors && !point.has_answer(), unwinding);
+    if leave.shield != Shield::Open || !terms.is_due() {
+        return Ok(leave);
     }
-    (shield, unwinding)
+    // Others first: code that catches the unwind and parks again, for ever, must not keep the worker to itself.
+    worker.yield_now(Unwinding::No);
+    if errors || point == Point::Answered { Err(Struck) } else { cancel::throw() }
+}
+
+/// On these terms; for one that is `closed`, nothing ends it but its event and its deadline.
+fn leave(worker: &Worker, terms: Terms, closed: bool, unwinding: Unwinding) -> Leave {
+    let shield = shield(closed || terms.is_closed(), unwinding);
+    worker.with_running(|slot| slot.life.terms.set_timer_strikes(false));
+    let limit = if shield == Shield::Closed || terms.is_expired() { NEVER } else { worker.limit() };
+    Leave { shield, unwinding, limit }
+}
+
+impl Leave {
+    /// When the park ends at the latest, if it is to end at `deadline`.
+    #[inline(always)]
+    fn bounded(self, worker: &Worker, deadline: Option<Instant>) -> Option<u64> {
+        let deadline = deadline.map(|at| worker.clock.nanos(at));
+        if self.limit == NEVER { deadline } else { Some(self.bounded_cold(worker, deadline)) }
+    }
+
+    #[cold]
+    fn bounded_cold(self, worker: &Worker, deadline: Option<u64>) -> u64 {
+        // Where both come at once, the deadline is the inner one.
+        let strikes = deadline.is_none_or(|deadline| self.limit < deadline);
+        worker.with_running(|slot| slot.life.terms.set_timer_strikes(strikes));
+        deadline.map_or(self.limit, |deadline| deadline.min(self.limit))
+    }
 }
 
 #[inline(always)]
-fn shield(shielded: bool, unwinding: Unwinding) -> Shield {
+fn shield(closed: bool, unwinding: Unwinding) -> Shield {
     match unwinding {
-        _ if shielded => Shield::Closed,
+        _ if closed => Shield::Closed,
         Unwinding::Yes => Shield::Closed,
         Unwinding::Perhaps => Shield::Unsure,
         Unwinding::No => Shield::Open,
@@ -72,23 +117,15 @@ fn refuse(worker: &Worker) -> ! {
     panic!("parked inside no_park");
 }
 
-/// Others first: code that catches the unwind and parks again, for ever, must not keep the worker to itself.
-#[cold]
-fn throw_after_others(worker: &Worker) -> ! {
-    worker.yield_now(Unwinding::No);
-    cancel::throw()
-}
-
-/// For a wait that has effects before its park: panics inside `no_park` and throws a cancel that is due, as the park would.
-pub(crate) fn check(point: Point) {
-    in_coroutine(|worker| {
-        checked(worker, point);
-    });
+/// For a wait that has effects before its park: panics inside `no_park` and throws what is due, as the park would; fails where
+/// errors are asked for.
+pub(crate) fn check(point: Point) -> io::Result<()> {
+    in_coroutine(|worker| checked(worker, point).map(drop).map_err(|Struck| cancel::error()))
 }
 
 /// Whether the running coroutine is not inside `no_park`.
 pub(crate) fn is_allowed(worker: &Worker) -> bool {
-    worker.with_running(|slot| slot.life.no_park == 0)
+    worker.with_running(|slot| !slot.life.terms.forbids_parks())
 }
 
 /// Whether the caller may wait at all: a plain thread, or a coroutine that is not inside `no_park`.
@@ -102,20 +139,30 @@ pub(crate) fn may_wait_in_drop() -> bool {
     in_coroutine(|worker| is_allowed(worker) && worker.unwinding() != Unwinding::Yes)
 }
 
+/// What the park answers; throws, if that is what ended it.
 #[inline(always)]
-fn unless_cancelled(outcome: Outcome) -> Parked {
+fn answer(worker: &Worker, outcome: Outcome, point: Point) -> Parked {
     match outcome {
         Outcome::Woken => Parked::Woken,
         Outcome::TimedOut => Parked::TimedOut,
-        Outcome::Cancelled => cancel::throw(),
+        Outcome::Cancelled if point == Point::Answered => Parked::Cancelled,
+        Outcome::Cancelled => struck(worker),
     }
+}
+
+#[cold]
+fn struck(worker: &Worker) -> Parked {
+    let errors = worker.with_running(|slot| slot.life.terms.asks_for_errors());
+    if errors { Parked::Cancelled } else { cancel::throw() }
 }
 
 #[inline(always)]
 fn park(worker: &Worker, on: Awaited, deadline: Option<Instant>, point: Point) -> Parked {
-    let (shield, unwinding) = checked(worker, point);
-    let deadline = deadline.map(|at| worker.clock.nanos(at));
-    unless_cancelled(worker.park(on, deadline, shield, unwinding))
+    let Ok(leave) = checked(worker, point) else {
+        return Parked::Cancelled;
+    };
+    let deadline = leave.bounded(worker, deadline);
+    answer(worker, worker.park(on, deadline, leave.shield, leave.unwinding), point)
 }
 
 /// Parks for the internal wait begun last. See `waiter.rs`.
@@ -127,67 +174,72 @@ pub(crate) fn park_waiting(deadline: Option<Instant>, point: Point) -> Parked {
 /// As [`park_waiting`], of the coroutine that runs on this worker.
 #[inline(always)]
 pub(crate) fn park_waiting_on(worker: &Worker, deadline: Option<Instant>, point: Point) -> Parked {
+    park_for(worker, Awaited::Wait, deadline, point)
+}
+
+/// As [`park_waiting`] for the end of a coroutine; may return because a worker was given up, whichever.
+#[inline(always)]
+pub(crate) fn park_joining() -> Parked {
+    in_coroutine(|worker| park_for(worker, Awaited::End, None, Point::Fallible))
+}
+
+#[inline(always)]
+fn park_for(worker: &Worker, on: Awaited, deadline: Option<Instant>, point: Point) -> Parked {
     if worker.with_running(|slot| slot.life.woken) {
         return Parked::Woken;
     }
-    park(worker, Awaited::Wait, deadline, point)
+    park(worker, on, deadline, point)
 }
 
-/// As [`park_waiting`], but a cancel is answered with `true` where that throws.
+/// As [`park_waiting`], but what throws there is answered with `true`.
 pub(crate) fn park_waiting_or_cancelled() -> bool {
     in_coroutine(|worker| {
         if worker.with_running(|slot| slot.life.woken) {
             return false;
         }
-        let (cancelled, shielded) = worker.with_running(|slot| (slot.life.cancelled, slot.life.shielded));
-        let unwinding = worker.unwinding();
-        let shield = shield(shielded, unwinding);
-        cancelled && shield == Shield::Open || worker.park(Awaited::Wait, None, shield, unwinding) == Outcome::Cancelled
-    })
-}
-
-/// Throws into the calling coroutine, unless it is unwinding, if it was cancelled or if its runtime is ending: then it is about
-/// to be.
-pub(crate) fn throw_if_cancelled() {
-    in_coroutine(|worker| {
-        let (cancelled, shielded) = worker.with_running(|slot| (slot.life.cancelled, slot.life.shielded));
-        let due = (cancelled || CAN_UNWIND && worker.fleet.is_stopping()) && !shielded;
-        if due && worker.unwinding() == Unwinding::No {
-            cancel::throw();
+        let terms = worker.with_running(|slot| slot.life.terms);
+        let leave = leave(worker, terms, false, worker.unwinding());
+        terms.is_due() && leave.shield == Shield::Open || {
+            let limit = leave.bounded(worker, None);
+            worker.park(Awaited::Wait, limit, leave.shield, leave.unwinding) == Outcome::Cancelled
         }
-    });
+    })
 }
 
 /// Takes the user's token, parking until it is there or the deadline passed.
 #[inline]
 pub(crate) fn park_token(worker: &Worker, deadline: Option<Instant>) {
-    if worker.with_running(|slot| slot.life.token) {
-        checked(worker, Point::Cancellable);
+    let has_token = || worker.with_running(|slot| slot.life.token);
+    let mut parked = if has_token() {
+        checked(worker, Point::Fallible).map_or(Parked::Cancelled, |_| Parked::Woken)
     } else {
-        park(worker, Awaited::Token, deadline, Point::Cancellable);
+        park(worker, Awaited::Token, deadline, Point::Fallible)
+    };
+    // Without the token it was woken only to look again.
+    while parked == Parked::Woken && !has_token() {
+        parked = park(worker, Awaited::Token, deadline, Point::Fallible);
     }
-    worker.with_running(|slot| slot.life.token = false);
+    if parked != Parked::Cancelled {
+        worker.with_running(|slot| slot.life.token = false);
+    }
 }
 
 /// Parks until the deadline.
 pub(crate) fn park_until(worker: &Worker, deadline: Option<Instant>) {
-    park(worker, Awaited::Deadline, deadline, Point::Cancellable);
+    // It is woken only to look again.
+    while park(worker, Awaited::Deadline, deadline, Point::Fallible) == Parked::Woken {}
 }
 
 /// Lets others run. A cancellation point.
 #[inline(always)]
 pub(crate) fn yield_now(worker: &Worker) {
-    let (_, unwinding) = checked(worker, Point::Cancellable);
-    worker.yield_now(unwinding);
-    if worker.with_running(|slot| slot.life.cancelled && !slot.life.shielded) {
-        throw_if_possible(worker);
-    }
-}
-
-#[cold]
-fn throw_if_possible(worker: &Worker) {
-    if worker.unwinding() == Unwinding::No {
-        cancel::throw();
+    let Ok(leave) = checked(worker, Point::Cancellable) else {
+        return;
+    };
+    worker.yield_now(leave.unwinding);
+    if !worker.with_running(|slot| slot.life.terms.is_plain()) {
+        // Where nothing waits, no timer tells that a timeout is over.
+        cancel::check_on(worker);
     }
 }
 
@@ -210,25 +262,31 @@ pub(crate) fn park_on_source(
     front: bool,
     deadline: Option<Instant>,
 ) -> io::Result<Parked> {
-    let (shield, unwinding) = checked_for_peer(worker)?;
-    let deadline = deadline.map(|at| worker.clock.nanos(at));
-    let outcome = worker.park_on_source(id, interest, front, deadline, shield, unwinding)?;
-    Ok(unless_cancelled(outcome))
+    let leave = checked_for_peer(worker)?;
+    let deadline = leave.bounded(worker, deadline);
+    let outcome = worker.park_on_source(id, interest, front, deadline, leave.shield, leave.unwinding)?;
+    Ok(answer(worker, outcome, Point::Fallible))
 }
 
 /// Parks until `until`, for what no event tells of; fails while the coroutine unwinds, as [`park_on_source`] does.
-pub(crate) fn park_for_peer(worker: &Worker, until: Option<Instant>) -> io::Result<()> {
-    let (shield, unwinding) = checked_for_peer(worker)?;
-    let deadline = until.map(|at| worker.clock.nanos(at));
-    unless_cancelled(worker.park(Awaited::Deadline, deadline, shield, unwinding));
-    Ok(())
+pub(crate) fn park_for_peer(worker: &Worker, until: Option<Instant>) -> io::Result<Parked> {
+    let leave = checked_for_peer(worker)?;
+    let deadline = leave.bounded(worker, until);
+    let outcome = worker.park(Awaited::Deadline, deadline, leave.shield, leave.unwinding);
+    Ok(answer(worker, outcome, Point::Fallible))
 }
 
 /// [`checked`], for a wait that only a peer can end.
 #[inline(always)]
-fn checked_for_peer(worker: &Worker) -> io::Result<(Shield, Unwinding)> {
-    match checked(worker, Point::Cancellable) {
-        (Shield::Closed, _) => Err(io::Error::other("the coroutine is unwinding: it does not wait for a peer")),
-        open => Ok(open),
+fn checked_for_peer(worker: &Worker) -> io::Result<Leave> {
+    match checked(worker, Point::Fallible) {
+        Ok(Leave { shield: Shield::Closed, .. }) => Err(unwinding()),
+        Ok(open) => Ok(open),
+        Err(Struck) => Err(cancel::error()),
     }
+}
+
+#[cold]
+fn unwinding() -> io::Error {
+    io::Error::other("the coroutine is unwinding: it does not wait for a peer")
 }

@@ -8,9 +8,8 @@
 //! since then the socket object still holds the descriptor open.
 //! Invariant 3: an acceptor is registered exactly while somebody here waits for it. EXCLUSIVE wakes one worker for a
 //! connection; one that nobody here would take would strand. Whoever leaves passes on what is there.
-//! Invariant 4: a stream is registered at its first wait and stays so. It is watched for writing from the first wait to
-//! write on, not before: a datagram or Unix socket becomes writable, with an edge each time, whenever its peer has taken
-//! something, which is nothing to who only reads.
+//! Invariant 4: a stream is registered at its first wait and stays so, for writing from the first wait to write on: a datagram or
+//! Unix socket has an edge for all that its peer takes, which is nothing to who only reads.
 
 use crate::once_arc::OnceArc;
 use crate::prefetch::prefetch;
@@ -156,7 +155,13 @@ impl Poller {
         ((u64::from(self.looks) * count as u64) >> 32) as usize
     }
 
-    fn latch<L: Links>(&mut self, token: u64, bits: u32, links: &mut L, woken: &mut impl FnMut(&mut L, u32)) {
+    pub(crate) fn latch<L: Links>(
+        &mut self,
+        token: u64,
+        bits: u32,
+        links: &mut L,
+        woken: &mut impl FnMut(&mut L, u32),
+    ) {
         let Some(watched) = self.watched(SourceId::from_bits(token as u32)) else {
             return;
         };
@@ -306,12 +311,16 @@ impl Poller {
         if watched.kind == Kind::Stream || watched.events == 0 || !watched.readiness.is_unwatched() {
             return;
         }
-        watched.events = 0;
         let list = watched.shared.lock();
-        if list.find(self.remote.id).is_none() {
+        let is_listed = list.find(self.remote.id).is_some();
+        if is_listed && !self.remote.epoll.delete(watched.fd) {
+            // Its next event comes here again.
             return;
         }
-        self.remote.epoll.delete(watched.fd);
+        watched.events = 0;
+        if !is_listed {
+            return;
+        }
         let others: Vec<_> = list.iter().filter(|other| other.worker != self.remote.id).collect();
         let left_over = !others.is_empty() && poll::is_readable(watched.fd);
         drop(list);
@@ -340,7 +349,7 @@ impl Poller {
         if list.find(remote.id) != Some(id) {
             return;
         }
-        remote.epoll.delete(watched.fd);
+        let _ = remote.epoll.delete(watched.fd);
         list.remove(remote.id);
         drop(list);
         self.sources.remove(id.index());

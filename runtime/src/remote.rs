@@ -42,6 +42,9 @@ static NEXT_WORKER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32:
 /// The least name of a worker of this process; those below are in processes that it descends from.
 static FIRST_WORKER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
 
+/// Whether any worker has been given up: spares those who join the question which.
+static ANY_GIVEN_UP: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
 /// The identity that the next coroutine gets.
 static NEXT_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
 
@@ -84,6 +87,8 @@ pub(crate) enum Message {
     SourceMoved(SourceId),
     /// Another worker took one connection and saw more: let a waiter try.
     PassTurn(SourceId, Interest),
+    /// A worker was given up: whoever joins looks whether that was the one.
+    GivenUp,
 }
 
 /// Names a worker; unique in the process, never reused.
@@ -185,6 +190,21 @@ impl SourceId {
     }
 }
 
+/// Whether this worker was given up: nothing of it is to be waited for. It may come back all the same.
+///
+/// Whoever waits on a worker looks before it parks, and again upon [`Message::GivenUp`], which is sent after that is so.
+#[inline]
+pub(crate) fn is_given_up(id: Option<WorkerId>) -> bool {
+    // ORDERING: Acquire; pairs with the Release store in `Remote::give_up`.
+    ANY_GIVEN_UP.load(std::sync::atomic::Ordering::Acquire) && id.is_some_and(was_given_up)
+}
+
+#[cold]
+fn was_given_up(id: WorkerId) -> bool {
+    // ORDERING: Relaxed; the Acquire load of `is_given_up` came after it.
+    Remote::find(id).is_some_and(|worker| worker.given_up.load(Ordering::Relaxed))
+}
+
 /// A worker's public half.
 pub(crate) struct Remote {
     /// Its name.
@@ -272,15 +292,23 @@ impl Remote {
         self.refuse_injected();
     }
 
-    /// By another thread, at the end of the runtime, of a worker that never comes to its own end: what was or will be injected
-    /// is refused, and what waits where others could take it is lost. What only the worker can reach stays unanswered: its
-    /// coroutines that are parked, and those that only it may start. Its inbox stays open: should the worker go on one day, its
-    /// coroutines must not have missed a wake.
+    /// By another thread, at the end of the runtime, of a worker that never comes to its own end: what will be injected is
+    /// refused. What waits where others could take it is to be [lost](Remote::lose_unstarted). What only the worker can reach, its coroutines that are
+    /// parked and those that only it may start, stays as it is; but whoever joins them from elsewhere is told ([`is_given_up`]).
+    /// Its inbox stays open: should the worker go on one day, its coroutines must not have missed a wake.
     pub(crate) fn give_up(&self) {
-        // ORDERING: Relaxed; ordered by the fence below.
+        // ORDERING: Relaxed; ordered by the fence below, and for `is_given_up` by the store after it.
         self.given_up.store(true, Ordering::Relaxed);
         // ORDERING: SeqCst fence; pairs with that in `Inbox::announce`: whoever injects sees this, or is seen here.
         fence(Ordering::SeqCst);
+        // ORDERING: Release; pairs with the Acquire load in `is_given_up`.
+        ANY_GIVEN_UP.store(true, std::sync::atomic::Ordering::Release);
+        let all: Vec<_> = registry().lock().values().filter_map(Weak::upgrade).collect();
+        all.iter().for_each(|worker| _ = worker.send(Message::GivenUp));
+    }
+
+    /// After [`Remote::give_up`]: loses what waits where others could have taken it, one after the other. Runs code of the user's.
+    pub(crate) fn lose_unstarted(&self) {
         self.refuse_injected();
         while let Some(record) = self.unstarted.take_spawned() {
             record.lose();

@@ -4,14 +4,25 @@
 //!
 //! Invariant 1: `run` returns, by whatever way, only when its own closure is done and the calling thread's worker has
 //! ended, so the closure may borrow from the caller.
+//!
+//! That holds although the end leaks what does not end in time, and leaves behind a worker that a coroutine keeps. What may use the
+//! caller's frames is the closure, what it has captured, and coroutines of scopes that these have opened; and no scope is left
+//! before its coroutines have ended. The end begins when the last of it is over: `StopOnDrop` is dropped after the frames of the
+//! closure, whether it returned or unwound, and after its captures, if it was refused for want of a stack. Before that nothing
+//! is cancelled, given up or leaked, however long it takes; after that whoever still runs, or is leaked, has what it
+//! borrows from leaked stacks, which are never freed, or for `'static`. The result may borrow from the caller, too, but
+//! nobody uses it before it is here; of a main coroutine that is leaked in the Drop of a coroutine-local value it is
+//! leaked as well, and `run` unwinds.
 
 #![allow(unsafe_code)]
 
+use crate::cancel::Frame;
 use crate::crew::{self, Crew, Pinned, Pins, Plan};
 use crate::current;
 use crate::fleet::Fleet;
 use crate::fork::{self, PerProcess};
 use crate::lock::Lock;
+use crate::once_arc::OnceArc;
 use crate::remote::{Origin, RecordRef, Remote};
 use crate::spawned::{Output, Spawned};
 use crate::stack::{self, GuardKind, StackSettings};
@@ -78,7 +89,7 @@ impl Foundation {
         membarrier::register();
         let workers: io::Result<Box<[_]>> = (0..count).map(|_| Remote::open()).collect();
         let fleet = Arc::new(Fleet::new(workers?, settings.shutdown_timeout));
-        fault::install(current::explain_fault);
+        fault::install(current::explain_fault, current::explain_abort);
         let pins = settings.affinity.then(Pins::of_this_thread).transpose()?;
         let worker = WorkerSettings {
             stacks: settings.stacks,
@@ -102,6 +113,8 @@ where
 {
     let nested = current::is_losing() || current::with_worker(|worker| worker.is_some());
     assert!(!nested, "run was called inside a runtime: call the function directly, or spawn it");
+    // A timeout around this call on a plain thread must not end the wait for what borrows from it.
+    let _whole = Frame::closed();
     let origin = main_origin(settings, Location::caller())?;
     let foundation = Foundation::lay(settings)?;
     let fleet = &foundation.fleet;
@@ -121,14 +134,17 @@ where
     let (called, stopping) = (&Cell::new(false), StopOnDrop(Arc::clone(fleet)));
     // Boxed apart: a closure of any size then runs from where it is, whatever the main stack's size.
     let f: Box<dyn FnOnce() -> T + '_> = Box::new(f);
+    let parts = (f, stopping);
     let main = move || {
-        let _stopping = stopping;
+        // Captured and dropped as one, in this order: invariant 1, of a closure that is never called.
+        let parts = parts;
+        let (f, _stopping) = parts;
         called.set(true);
         f()
     };
     // SAFETY: the record outlives the closure's borrows only as an empty shell: by invariant 1 the closure and its result are
     // taken out of it before this function returns.
-    let (record, wait) = unsafe { main_record(origin, main) };
+    let (record, take) = unsafe { main_record(origin, main) };
     worker.spawn_local(record.clone());
     let _ = running.send(());
     crew::run_worker(&worker);
@@ -137,7 +153,7 @@ where
     drop(worker);
     drop(pinned);
     drop(alternate);
-    let result = wait(&record);
+    let result = take(&record);
     // SAFETY: the result was taken just now, which is once.
     drop(unsafe { record.release_with_runners() });
     match result {
@@ -149,7 +165,7 @@ where
     }
 }
 
-/// The first coroutine's record, and what waits for its result.
+/// The first coroutine's record, and what takes its result once its worker has ended.
 ///
 /// # Safety
 ///
@@ -160,8 +176,8 @@ unsafe fn main_record<F: FnOnce() -> T, T>(
 ) -> (RecordRef, fn(&RecordRef) -> std::thread::Result<T>) {
     // SAFETY: the caller's word.
     let record = unsafe { RecordRef::new_borrowing(origin, Spawned::new(main, ()), |_| None) };
-    // SAFETY: called with this record only, whose body is of this type, and once, by the only holder.
-    (record, |record| unsafe { Output::of::<F, T, ()>().wait(record) })
+    // SAFETY: called with this record only, whose body is of this type, and once, by the only holder, when it is done.
+    (record, |record| unsafe { Output::of::<F, T, ()>().take(record) })
 }
 
 fn main_origin(settings: &Settings, spawned_at: &'static Location<'static>) -> io::Result<Origin> {
@@ -232,7 +248,7 @@ fn spawn_cold(worker: Option<&Worker>, record: RecordRef) -> io::Result<()> {
         Some(worker) => unless_refused(record, may_spawn(worker), |record| worker.spawn(record)),
         None if current::is_losing() => unless_refused(record, may_spawn_while_losing(), RecordRef::lose),
         None => match default_fleet() {
-            Ok(fleet) => spawn_into(&fleet, record),
+            Ok(fleet) => spawn_into(fleet, record),
             Err(error) => unless_refused(record, Err(error), drop),
         },
     }
@@ -245,10 +261,7 @@ fn may_spawn_while_losing() -> io::Result<()> {
 
 /// Queues a record on the runtime of `fleet`, wherever the caller is; one that cannot be queued is refused here.
 pub(crate) fn spawn_into(fleet: &Fleet, record: RecordRef) -> io::Result<()> {
-    unless_refused(record, may_spawn_into(fleet), |record| {
-        fleet.count_outside_spawn();
-        fleet.inject(record);
-    })
+    unless_refused(record, may_spawn_into(fleet), |record| fleet.inject(record))
 }
 
 /// As [`may_spawn`], for callers that are none of its workers.
@@ -267,26 +280,54 @@ fn unless_refused(record: RecordRef, allowed: io::Result<()>, queue: impl FnOnce
     allowed
 }
 
-/// The default runtime, once it has been started.
-static DEFAULT: PerProcess<Lock<Option<Arc<Fleet>>>> = PerProcess::new();
+/// The default runtime, and who starts it.
+struct DefaultRuntime {
+    /// Its workers, once it has been started: read without a lock, at every spawn of a plain thread.
+    fleet: OnceArc<Fleet>,
+    /// Held by whoever starts it.
+    starting: Lock<()>,
+}
+
+impl DefaultRuntime {
+    fn new() -> DefaultRuntime {
+        DefaultRuntime { fleet: OnceArc::new(), starting: Lock::new(()) }
+    }
+
+    #[cold]
+    fn start(&self) -> io::Result<&Fleet> {
+        let starting = self.starting.lock();
+        if self.fleet.get().is_none() {
+            // Its threads run on without anybody who could end them.
+            let (fleet, _crew) = start(&Settings::default())?;
+            self.fleet.set(fleet);
+        }
+        drop(starting);
+        Ok(self.fleet.get().expect("set just now, or by another before"))
+    }
+}
+
+/// See [`default_fleet`].
+static DEFAULT: PerProcess<DefaultRuntime> = PerProcess::new();
 
 /// The runtime of background workers for those who call `spawn` without `run`; lives until the process ends. A child of
 /// fork(2) has none if its parent had one.
-fn default_fleet() -> io::Result<Arc<Fleet>> {
+#[inline]
+fn default_fleet() -> io::Result<&'static Fleet> {
+    match DEFAULT.present().and_then(|default| default.fleet.get()) {
+        Some(fleet) => Ok(fleet),
+        None => default_fleet_cold(),
+    }
+}
+
+#[cold]
+fn default_fleet_cold() -> io::Result<&'static Fleet> {
     if DEFAULT.is_inherited() {
         return Err(io::Error::other(fork::DEAD));
     }
-    let mut default = DEFAULT.get(|| Lock::new(None)).lock();
-    if let Some(fleet) = &*default {
-        return Ok(Arc::clone(fleet));
-    }
-    // Its threads run on without anybody who could end them.
-    let (fleet, _crew) = start(&Settings::default())?;
-    *default = Some(Arc::clone(&fleet));
-    Ok(fleet)
+    DEFAULT.get(DefaultRuntime::new).start()
 }
 
 /// The default runtime, if it has been started.
 pub(crate) fn started_default() -> Option<Arc<Fleet>> {
-    DEFAULT.present().and_then(|default| default.lock().clone())
+    DEFAULT.present().and_then(|default| default.fleet.share())
 }

@@ -25,7 +25,13 @@
 //!
 //! The first listener for a signal installs a handler, which stays for the life of the process: from then on the signal no
 //! longer does what it did by default, even when nobody listens any more. Who waited for Ctrl-C once, and then not, has a program
-//! that Ctrl-C does not end. A handler that was there before is called, too.
+//! that Ctrl-C does not end. A handler that was there before is called, too. Where SIGCHLD was ignored, or had SA_NOCLDWAIT,
+//! children leave nothing to be waited for, as before.
+//!
+//! A handler that other code installs later takes the place of this one, and if it does not call the one before it, listeners
+//! hear nothing. Nobody is told of that. So each listener that is made, and each wait that finds no signal, looks who is
+//! there and puts this handler back, which from then on calls that other one. In between, and during a wait that has
+//! begun, signals that the other one keeps to itself are lost.
 //!
 //! Signals coalesce, as POSIX says of those that are pending: one that comes again before a listener has taken it, is taken once.
 //! Every listener gets every signal that it asked for, from its making on.
@@ -101,8 +107,13 @@ impl Signals {
         fork::install(current::forked)?;
         let post = Post::take(signals.iter().copied().collect())?;
         let listener = Signals { post, source: Source::new(), process: fork::count() };
-        signals.iter().try_for_each(|signal| sys::signal::handle(*signal, board::deliver))?;
+        listener.take_place()?;
         Ok(listener)
+    }
+
+    /// Puts the handler where it is not, or no longer.
+    fn take_place(&self) -> io::Result<()> {
+        self.post.wanted().try_for_each(|signal| sys::signal::handle(signal, board::deliver))
     }
 
     /// Waits for the next signal, and gives its number; of several that have come, the lowest.
@@ -157,6 +168,9 @@ impl Signals {
         loop {
             if let Some(signal) = self.try_wait()? {
                 return Ok(signal);
+            }
+            if turn.is_none() {
+                self.take_place()?;
             }
             turn = Some(self.source.wait(self.post.eventfd(), Interest::Read, deadline, turn.take())?);
         }

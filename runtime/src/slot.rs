@@ -17,6 +17,7 @@
 //! | ready             | unpark: token kept; wake: noted if of the present wait, else stale | cannot be (disarmed) | noted; thrown at the next cancellation point |
 //! | running           | as ready                 | cannot be (disarmed) | as ready                             |
 //! | parked            | ready(Woken) if it is the awaited one, else as ready | ready(TimedOut) | ready(Cancelled) |
+//! | parked, within a timeout whose limit comes before the park's own deadline | as parked | noted; ready(Cancelled), or ready(Woken) where unsure | as parked |
 //! | parked, shielded  | as parked                | ready(TimedOut)   | noted                                   |
 //! | unwinding         | as its state             | as its state      | noted; nothing is thrown into an unwind |
 //! | done              | ignored: another generation | cannot be      | ignored                                 |
@@ -25,7 +26,12 @@
 //! in, in the same step, so every later event finds it ready and is only noted. Events of other threads are ordered by
 //! the inbox: they happen when the owner reads them.
 //!
-//! A cancel is level-triggered: once noted it stays, and each cancellation point throws again.
+//! A cancel is level-triggered: once noted it stays, and each cancellation point throws again. So is the end of a timeout,
+//! for as long as its frame lasts (`terms.rs`, `cancel/frame.rs`). A park has one timer, for whichever comes first.
+
+mod terms;
+
+pub(crate) use terms::Terms;
 
 use crate::coroutine::{Coroutine, Suspender};
 use crate::mail::Ticket;
@@ -70,6 +76,8 @@ pub(crate) enum Awaited {
     Token,
     /// The end of the internal wait that the slot's ticket names.
     Wait,
+    /// As `Wait`, for the end of another coroutine, which its worker may never get to.
+    End,
     /// A source's readiness.
     Source(Interest),
     /// Nothing but the deadline.
@@ -83,7 +91,7 @@ pub(crate) enum Outcome {
     Woken,
     /// The deadline passed first.
     TimedOut,
-    /// It was cancelled first.
+    /// A cancel, or a timeout around it, came first.
     Cancelled,
 }
 
@@ -102,9 +110,6 @@ pub(crate) enum Event {
     Cancel,
 }
 
-/// In place of the depth in `no_park`: there is no way out of it.
-pub(crate) const NEVER_PARKS: u8 = u8::MAX;
-
 /// The part of a slot that the state table is about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Life {
@@ -112,18 +117,14 @@ pub(crate) struct Life {
     pub(crate) state: State,
     /// Whether the user's park token is there.
     pub(crate) token: bool,
-    /// Whether a cancel was noted.
-    pub(crate) cancelled: bool,
     /// The present or last internal wait.
     pub(crate) ticket: Ticket,
     /// Whether that wait was ended before its park: then there is none.
     pub(crate) woken: bool,
     /// How often we threw into it without anybody having let go of the payload yet.
     pub(crate) thrown: u8,
-    /// How deep it is in `no_park`, or [`NEVER_PARKS`].
-    pub(crate) no_park: u8,
-    /// Whether it runs what a cancel must not interrupt.
-    pub(crate) shielded: bool,
+    /// On what terms it parks.
+    pub(crate) terms: Terms,
 }
 
 impl Life {
@@ -131,12 +132,10 @@ impl Life {
         Life {
             state: State::Running,
             token: false,
-            cancelled: false,
             ticket: Ticket::default(),
             woken: false,
             thrown: 0,
-            no_park: 0,
-            shielded: false,
+            terms: Terms::default(),
         }
     }
 
@@ -160,8 +159,9 @@ impl Life {
         };
         match event {
             Event::Unpark => self.token = true,
-            Event::Cancel => self.cancelled = true,
+            Event::Cancel => self.terms.note_cancel(),
             Event::Wake(ticket) => self.woken |= ticket == self.ticket,
+            Event::Timeout if self.terms.strikes_by_timer() => self.terms.note_expiry(),
             Event::SourceReady | Event::Timeout => {}
         }
         if let Some(outcome) = outcome {
@@ -170,13 +170,17 @@ impl Life {
         outcome.is_some()
     }
 
-    /// Opens an unsure park; `true` if a cancel noted before thereby made it ready.
+    /// Opens an unsure park; `true` if what was noted before thereby made it ready.
     pub(crate) fn make_sure(&mut self) -> bool {
         let State::Parked { on, shield: Shield::Unsure } = self.state else {
             return false;
         };
         self.state = State::Parked { on, shield: Shield::Open };
-        self.cancelled && self.deliver(Event::Cancel)
+        let due = self.terms.is_due();
+        if due {
+            self.state = State::Ready(Outcome::Cancelled);
+        }
+        due
     }
 
     /// The outcome with which `event` ends a park on `on`, if it does.
@@ -184,10 +188,14 @@ impl Life {
     fn ends(&self, on: Awaited, shield: Shield, event: Event) -> Option<Outcome> {
         match event {
             Event::Unpark => (on == Awaited::Token).then_some(Outcome::Woken),
-            Event::Wake(ticket) => (on == Awaited::Wait && ticket == self.ticket).then_some(Outcome::Woken),
+            Event::Wake(ticket) => {
+                (matches!(on, Awaited::Wait | Awaited::End) && ticket == self.ticket).then_some(Outcome::Woken)
+            }
             Event::SourceReady => matches!(on, Awaited::Source(_)).then_some(Outcome::Woken),
-            Event::Timeout => Some(Outcome::TimedOut),
-            Event::Cancel => (shield == Shield::Open).then_some(Outcome::Cancelled),
+            Event::Timeout if !self.terms.strikes_by_timer() => Some(Outcome::TimedOut),
+            // Where it is unsure, the waiting party looks again, and parks on without that limit.
+            Event::Timeout => Some(if shield == Shield::Open { Outcome::Cancelled } else { Outcome::Woken }),
+            Event::Cancel => (shield == Shield::Open && !self.terms.shields()).then_some(Outcome::Cancelled),
         }
     }
 }
@@ -277,6 +285,9 @@ mod tests {
             (Awaited::Wait, Wake(NOW), true),
             (Awaited::Wait, Wake(OLD), false),
             (Awaited::Wait, SourceReady, false),
+            (Awaited::End, Unpark, false),
+            (Awaited::End, Wake(NOW), true),
+            (Awaited::End, Wake(OLD), false),
             (source, Unpark, false),
             (source, Wake(NOW), false),
             (source, SourceReady, true),
@@ -295,14 +306,14 @@ mod tests {
 
     #[test]
     fn every_park_ends_at_its_deadline_and_unless_shielded_by_a_cancel() {
-        for on in [Awaited::Token, Awaited::Wait, Awaited::Source(Interest::Write), Awaited::Deadline] {
+        for on in [Awaited::Token, Awaited::Wait, Awaited::End, Awaited::Source(Interest::Write), Awaited::Deadline] {
             for shield in [Shield::Open, Shield::Unsure, Shield::Closed] {
                 assert_eq!(after(parked(on, shield), Timeout).state, State::Ready(TimedOut));
                 let cancelled = after(parked(on, shield), Cancel);
                 let expected =
                     if shield == Shield::Open { State::Ready(Cancelled) } else { State::Parked { on, shield } };
                 assert_eq!(cancelled.state, expected);
-                assert!(cancelled.cancelled, "noted either way");
+                assert!(cancelled.terms.is_cancelled(), "noted either way");
             }
         }
     }
@@ -315,7 +326,7 @@ mod tests {
                 let then = after(won, second);
                 assert_eq!(then.state, won.state, "{first:?} then {second:?}");
                 assert_eq!(then.token, first == Unpark || second == Unpark);
-                assert_eq!(then.cancelled, first == Cancel || second == Cancel);
+                assert_eq!(then.terms.is_cancelled(), first == Cancel || second == Cancel);
             }
         }
     }
@@ -334,12 +345,33 @@ mod tests {
     }
 
     #[test]
+    fn a_timeout_around_it_strikes_by_the_timer_of_the_park() {
+        for (shield, ended) in [(Shield::Open, Cancelled), (Shield::Unsure, Woken)] {
+            let mut life = parked(Awaited::Deadline, shield);
+            life.terms = Terms::default().inside_timeout();
+            life.terms.set_timer_strikes(true);
+            let after = after(life, Timeout);
+            assert_eq!((after.state, after.terms.is_expired()), (State::Ready(ended), true));
+        }
+    }
+
+    #[test]
+    fn inside_a_shield_a_cancel_is_noted_and_a_timeout_strikes() {
+        let mut life = parked(Awaited::Token, Shield::Open);
+        life.terms = Terms::default().inside_shield().inside_timeout();
+        life.terms.set_timer_strikes(true);
+        let noted = after(life, Cancel);
+        assert_eq!(noted.state, life.state);
+        assert_eq!(after(noted, Timeout).state, State::Ready(Cancelled));
+    }
+
+    #[test]
     fn running_and_ready_only_take_note() {
         for state in [State::Running, State::Ready(Woken), State::Ready(TimedOut)] {
             for event in [Unpark, Wake(NOW), SourceReady, Timeout, Cancel] {
                 let life = after(Life { state, ..Life::new() }, event);
                 assert_eq!(life.state, state);
-                assert_eq!((life.token, life.cancelled), (event == Unpark, event == Cancel));
+                assert_eq!((life.token, life.terms.is_cancelled()), (event == Unpark, event == Cancel));
             }
         }
     }

@@ -13,14 +13,14 @@
 
 #![allow(unsafe_code)]
 
-use crate::cancel::{self, Point};
+use crate::cancel;
 use crate::current;
-use crate::fork;
-use crate::join_word::{Finished, JoinWord, Withdrawn};
+use crate::join_word::{Finished, JoinWord};
+use crate::joining::{self, Ending};
 use crate::park;
 use crate::remote::{Body, Leftover, Record, RecordRef, Start};
 use crate::task::Task;
-use crate::waiter::{Wait, Waiter};
+use crate::waiter::Waiter;
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::mem::{ManuallyDrop, MaybeUninit};
@@ -269,48 +269,44 @@ impl Output {
                     result.cast::<thread::Result<T>>().write(record.body::<Spawned<F, T, A>>().take_result())
                 },
                 // SAFETY: as above.
-                detach: |record| unsafe { record.body::<Spawned<F, T, A>>() }.detach(),
+                detach: |record| unsafe { record.body::<Spawned<F, T, A>>() }.detach(record),
             }
         }
     }
 
-    /// Blocks until the coroutine has finished, and takes its result.
+    /// Blocks until the coroutine has finished.
     ///
     /// # Safety
     ///
-    /// This is the table of the record's body, whose closure gives a `T`; the caller is the holder, this is called once, and
-    /// `detach` not after it.
+    /// This is the table of the record's body; the caller is the holder, and calls neither this nor `poll_end` nor `detach` after
+    /// it was told of an end or a loss.
     #[inline(always)]
-    pub(crate) unsafe fn wait<T>(&self, record: &RecordRef) -> thread::Result<T> {
+    pub(crate) unsafe fn await_end(&self, record: &RecordRef) -> Ending {
         // SAFETY: the caller's word.
         let word = unsafe { self.word(record) };
         // SAFETY: as above.
-        unsafe { await_end(word, record) };
-        // SAFETY: as above; it is done.
-        unsafe { self.taken(record) }
+        unsafe { joining::await_end(word, record) }
     }
 
-    /// Takes the result of a coroutine that has finished; else has `waker` woken when it has, in place of an earlier one.
+    /// Asks whether the coroutine has finished; else has `waker` woken when it has, in place of an earlier one.
     ///
     /// # Safety
     ///
-    /// As for [`Output::wait`], but that this is called any number of times until it gives the result.
-    pub(crate) unsafe fn poll<T>(&self, record: &RecordRef, waker: &Waker) -> Poll<thread::Result<T>> {
+    /// As for [`Output::await_end`].
+    pub(crate) unsafe fn poll_end(&self, record: &RecordRef, waker: &Waker) -> Poll<Ending> {
         // SAFETY: the caller's word.
         let word = unsafe { self.word(record) };
         // SAFETY: as above.
-        if !word.is_done() && unsafe { leave_task(word, record, waker) } {
-            return Poll::Pending;
-        }
-        // SAFETY: as above; it is done.
-        Poll::Ready(unsafe { self.taken(record) })
+        unsafe { joining::poll_end(word, record, waker) }
     }
 
+    /// Takes the result.
+    ///
     /// # Safety
     ///
-    /// As for [`Output::wait`], and it is done.
+    /// As for [`Output::await_end`]; its closure gives a `T`, it is [done](Ending::Done), and this is called once.
     #[inline(always)]
-    unsafe fn taken<T>(&self, record: &RecordRef) -> thread::Result<T> {
+    pub(crate) unsafe fn take<T>(&self, record: &RecordRef) -> thread::Result<T> {
         let mut result = MaybeUninit::<thread::Result<T>>::uninit();
         // SAFETY: the caller's word.
         unsafe { (self.take)(record, result.as_mut_ptr().cast()) };
@@ -329,14 +325,14 @@ impl Output {
         unsafe { word.as_ref() }
     }
 
-    /// Whether it has finished.
+    /// Whether it has finished, or never will.
     ///
     /// # Safety
     ///
     /// This is the table of the record's body.
     pub(crate) unsafe fn is_finished(&self, record: &RecordRef) -> bool {
         // SAFETY: the caller's word.
-        unsafe { self.word(record) }.is_done()
+        unsafe { self.word(record) }.is_done() || joining::is_lost(record)
     }
 
     /// See [`Spawned::detach`].
@@ -348,45 +344,6 @@ impl Output {
         // SAFETY: the caller's word.
         unsafe { (self.detach)(record) }
     }
-}
-
-/// Blocks until the runner has finished. Inlined up to the user's call of `join`: see `Suspender::suspend`.
-///
-/// # Safety
-///
-/// The caller is the holder.
-#[inline(always)]
-unsafe fn await_end(word: &JoinWord<Waiter, Task>, record: &RecordRef) {
-    while !word.is_done() {
-        let wait = Wait::begin();
-        // SAFETY: the caller's word.
-        if unsafe { word.leave(|| wait.waiter()) } {
-            wait.park_asking(Point::Cancellable, || refuse_inherited(record));
-        }
-    }
-}
-
-/// In a child of fork(2), its parent's coroutines never end.
-fn refuse_inherited(record: &RecordRef) {
-    assert!(!record.is_inherited(), "{}", fork::DEAD);
-}
-
-/// Leaves a task to be woken by the end; `false` if that came first.
-///
-/// # Safety
-///
-/// The caller is the holder.
-unsafe fn leave_task(word: &JoinWord<Waiter, Task>, record: &RecordRef, waker: &Waker) -> bool {
-    refuse_inherited(record);
-    // SAFETY: the caller's word.
-    let before = match unsafe { word.withdraw() } {
-        Withdrawn::Done => return false,
-        Withdrawn::Task(before) => Some(before),
-        Withdrawn::Waiter(_) | Withdrawn::Nothing => None,
-    };
-    let task = Task::new(waker, before);
-    // SAFETY: as above.
-    unsafe { word.leave_task(task) }
 }
 
 impl<F: FnOnce() -> T, T, A: Audience> Spawned<F, T, A> {
@@ -405,9 +362,9 @@ impl<F: FnOnce() -> T, T, A: Audience> Spawned<F, T, A> {
 
     /// The handle is dropped without a join. `true` if the result came first: it is dropped, and the runner's count is the
     /// caller's as after a join.
-    fn detach(&self) -> bool {
+    fn detach(&self, record: &Record) -> bool {
         // SAFETY: the holder calls this.
-        let finished = unsafe { self.join.detach() };
+        let finished = unsafe { self.join.detach(|| record.is_inherited()) };
         if finished {
             // SAFETY: invariant 1; it is done, and the holder is the caller.
             drop_result(unsafe { self.take() });
@@ -420,6 +377,7 @@ impl<F: FnOnce() -> T, T, A: Audience> Spawned<F, T, A> {
 mod tests {
     use super::*;
     use crate::remote::Origin;
+    use crate::waiter::Wait;
     use std::panic::Location;
 
     fn origin() -> Origin {
@@ -464,8 +422,10 @@ mod tests {
         for _ in 0..8 {
             let (runner, held, output) = made(|| String::from("result"));
             let runs = thread::spawn(move || run_and_end(runner));
-            // SAFETY: the holder, and the type is right.
-            assert_eq!(unsafe { output.wait::<String>(&held) }.unwrap(), "result");
+            // SAFETY: the holder.
+            assert_eq!(unsafe { output.await_end(&held) }, Ending::Done);
+            // SAFETY: as above, and the type is right.
+            assert_eq!(unsafe { output.take::<String>(&held) }.unwrap(), "result");
             // SAFETY: taken.
             drop(unsafe { held.release_with_runners() });
             runs.join().unwrap();

@@ -5,28 +5,44 @@
 //! Invariant 1: a waker is code of the user's, from its clone to its drop. It runs here while nobody waits for what the caller
 //! holds, and what it panics with when it is woken goes no further than the panic hook.
 
+use crate::listed::{Listed, list_task};
 use crate::park;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::task::Waker;
 
-/// See the heading. Boxed, to be no larger than who blocks.
+/// See the heading. No larger than who blocks. Listed for as long as it waits.
 #[derive(Debug)]
-pub(crate) struct Task(Box<Waker>);
+pub(crate) struct Task {
+    /// Shared with the list, so that the user's clone runs once.
+    waker: Arc<Waker>,
+    /// Its place there.
+    listed: Listed,
+}
+
+const _: () = assert!(size_of::<Task>() <= 16);
 
 impl Task {
     /// The task of this waker; `before` is what was left at the poll before.
     pub(crate) fn new(waker: &Waker, before: Option<Task>) -> Task {
-        let Some(Task(mut own)) = before else {
-            return Task(Box::new(waker.clone()));
-        };
-        (*own).clone_from(waker);
-        Task(own)
+        before.filter(|before| before.waker.will_wake(waker) && before.listed.is_live()).unwrap_or_else(|| {
+            let waker = Arc::new(waker.clone());
+            Task { listed: list_task(Arc::clone(&waker)), waker }
+        })
     }
 
     /// Has it polled again.
     #[cold]
     pub(crate) fn wake(self) {
-        let woken = park::shielded(|| catch_unwind(AssertUnwindSafe(|| self.0.wake())));
+        let Task { waker, listed } = self;
+        let wake = move || {
+            drop(listed);
+            match Arc::try_unwrap(waker) {
+                Ok(waker) => waker.wake(),
+                Err(shared) => shared.wake_by_ref(),
+            }
+        };
+        let woken = park::shielded(|| catch_unwind(AssertUnwindSafe(wake)));
         // The payload is forgotten: its own Drop could panic again.
         std::mem::forget(woken);
     }

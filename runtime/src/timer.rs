@@ -343,6 +343,9 @@ impl Bucket {
     const EMPTY: Bucket = Bucket { least: 0, bag: Bag::EMPTY, exact: true };
 }
 
+#[cfg(any(test, dormouse_fuzz))]
+pub(crate) mod model;
+
 #[cfg(test)]
 mod model_tests;
 

@@ -4,6 +4,7 @@
 //! [`pause`], the wait for what no event tells of. Knows "an fd can become ready", never what a socket is; the retry
 //! loop is the caller's.
 
+use crate::cancel::{self, Point};
 use crate::current;
 use crate::fork;
 use crate::once_arc::OnceArc;
@@ -149,6 +150,7 @@ impl Source {
         match park::park_on_source(worker, id, interest, had_turn, deadline)? {
             Parked::Woken => Ok(Turn::at(id, interest)),
             Parked::TimedOut => Err(timed_out()),
+            Parked::Cancelled => Err(cancel::error()),
         }
     }
 
@@ -207,7 +209,7 @@ fn end(here: Option<&Worker>, registration: Registration, fd: Option<BorrowedFd<
         return;
     };
     if let Some(fd) = fd {
-        remote.epoll.delete(fd.as_raw_fd());
+        let _ = remote.epoll.delete(fd.as_raw_fd());
     }
     match here {
         Some(worker) => worker.with_poller(|poller| poller.closed(registration.id)),
@@ -229,9 +231,10 @@ fn wait_on_thread<'a>(
     deadline: Option<Instant>,
     in_vain: bool,
 ) -> io::Result<Turn<'a>> {
-    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    let leave = park::on_thread(deadline, Point::Fallible);
+    let left = leave.until.map(|until| until.saturating_duration_since(Instant::now()));
     if left.is_some_and(|left| left.is_zero()) {
-        return Err(timed_out());
+        return Err(expired(leave.expired()));
     }
     let events = match interest {
         Interest::Read | Interest::Accept => poll::READ,
@@ -277,15 +280,24 @@ fn wait_on_thread<'a>(
 pub fn pause(length: Duration, deadline: Option<Instant>) -> io::Result<()> {
     let now = Instant::now();
     let until = now.checked_add(length).into_iter().chain(deadline).min();
-    current::with_coroutine(|worker| match worker {
+    let parked = current::with_coroutine(|worker| match worker {
         Some(worker) => park::park_for_peer(worker, until),
-        None => {
-            std::thread::sleep(until.map_or(length, |until| until.saturating_duration_since(now)));
-            Ok(())
-        }
+        None => Ok(pause_thread(length, until)),
     })?;
     // Only now: a deadline that has passed makes the park short, and no less of a park.
-    if deadline.is_some_and(|deadline| deadline <= now) { Err(timed_out()) } else { Ok(()) }
+    let passed = deadline.is_some_and(|deadline| deadline <= now);
+    if passed || parked == Parked::Cancelled { Err(expired(parked)) } else { Ok(()) }
+}
+
+fn pause_thread(length: Duration, until: Option<Instant>) -> Parked {
+    let leave = park::on_thread(until, Point::Fallible);
+    std::thread::sleep(leave.until.map_or(length, |until| until.saturating_duration_since(Instant::now())));
+    leave.expired()
+}
+
+/// Why a wait that ended so was in vain.
+fn expired(parked: Parked) -> io::Error {
+    if parked == Parked::Cancelled { cancel::error() } else { timed_out() }
 }
 
 fn timed_out() -> io::Error {

@@ -109,37 +109,41 @@ impl Wait {
 
     /// Blocks the coroutine or the thread until woken or until `deadline`.
     ///
-    /// Throws if the coroutine is cancelled and `point` allows it; the caller cleans up in a Drop.
+    /// Throws if the coroutine is cancelled, or a timeout around the caller is over, and `point` allows it; the caller cleans
+    /// up in a Drop.
     #[inline(always)]
     pub(crate) fn park(&self, deadline: Option<Instant>, point: Point) -> Parked {
         match &self.party {
             Party::Coroutine { .. } => park::park_waiting(deadline, point),
-            Party::Thread { thread, ticket } => thread.park_waiting(*ticket, deadline),
+            Party::Thread { thread, ticket } => block(thread, *ticket, deadline, point),
         }
     }
 
-    /// As [`Wait::park`] without a deadline, but first asks `may_block` if that would block a plain thread.
+    /// As [`Wait::park`] without a deadline, for the end of a coroutine: a coroutine returns as well when any worker was given up.
+    /// In place of a plain thread, which nobody wakes for that, `block` decides what to do.
     #[inline(always)]
-    pub(crate) fn park_asking(&self, point: Point, may_block: impl FnOnce()) -> Parked {
+    pub(crate) fn park_joining(&self, block: impl FnOnce() -> Parked) -> Parked {
         match &self.party {
-            Party::Coroutine { .. } => park::park_waiting(None, point),
-            Party::Thread { thread, ticket } => {
-                may_block();
-                thread.park_waiting(*ticket, None)
-            }
+            Party::Coroutine { .. } => park::park_joining(),
+            Party::Thread { .. } => block(),
         }
     }
 
-    /// As [`Wait::park`] without a deadline, but never unwinds: `true` if a cancel ended it, or would have prevented it.
+    /// As [`Wait::park`] without a deadline, but never unwinds: `true` if something struck, or would have prevented it.
     pub(crate) fn park_or_cancelled(&self) -> bool {
         match &self.party {
             Party::Coroutine { .. } => park::park_waiting_or_cancelled(),
             Party::Thread { thread, ticket } => {
-                thread.park_waiting(*ticket, None);
-                false
+                let limit = park::on_thread(None, Point::Fallible).until;
+                thread.park_waiting(*ticket, limit) == Parked::TimedOut
             }
         }
     }
+}
+
+fn block(thread: &OsThread, ticket: Ticket, deadline: Option<Instant>, point: Point) -> Parked {
+    let leave = park::on_thread(deadline, point);
+    leave.answer(thread.park_waiting(ticket, leave.until))
 }
 
 /// Who makes one wait after the other, for a primitive that has found out once who it is.

@@ -13,15 +13,18 @@
 mod events;
 mod figures;
 mod keeping;
+mod limits;
 mod lives;
 mod long_runs;
 mod orphan;
+mod queue_delays;
 mod search;
 mod settings;
 mod stop;
 mod storage;
 mod suspension;
 
+pub(crate) use limits::NEVER;
 pub(crate) use settings::WorkerSettings;
 
 use crate::fleet::Fleet;
@@ -39,11 +42,14 @@ use crate::shelf::Shelf;
 use crate::slot::{Event, Slot};
 use crate::slots::Slots;
 use crate::spawn_queue::SpawnQueue;
+use crate::spins::Spins;
 use crate::stack::{Stack, Stacks};
 use crate::sys::affinity::CpuSet;
 use crate::sys::clock::Clock;
 use crate::timer::Wheel;
 use crate::trim::Trim;
+use limits::Limits;
+use queue_delays::QueueDelays;
 use search::Search;
 use slab::Slab;
 use std::cell::{Cell, RefCell};
@@ -51,6 +57,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use stop::Owed;
 
 /// I/O operations that succeed at once before the coroutine yields.
 const IO_BUDGET: u32 = 64;
@@ -106,6 +113,8 @@ pub(crate) struct Worker {
     poller: RefCell<Poller>,
     /// Deadlines of parked coroutines.
     timers: RefCell<Wheel>,
+    /// When the timeouts around coroutines are over.
+    limits: Limits,
     /// Stacks, in use and free.
     stacks: RefCell<Stacks>,
     /// Unstarted coroutines.
@@ -114,6 +123,8 @@ pub(crate) struct Worker {
     search: Search,
     /// Whether to wait for others before a sleep.
     linger: Linger,
+    /// How often its coroutines try a contended lock.
+    pub(crate) spins: Spins,
     /// Unstarted coroutines for which there was no stack; one is tried again whenever a stack of its size comes back.
     starved: RefCell<VecDeque<RecordRef>>,
     /// A stack of the default size for dropping the closures of those that can have none; `None` while in use.
@@ -138,6 +149,8 @@ pub(crate) struct Worker {
     pub(crate) roster: Roster,
     /// Who keeps this worker from the poller.
     long_runs: LongRuns,
+    /// How long its queues keep whoever enters them; only while somebody asks.
+    queue_delays: QueueDelays,
     /// See [`WorkerSettings`].
     reporter: fn(Report) -> RecordRef,
     /// How many had been popped and started, and how often slabs had changed, when the figures were published last.
@@ -165,6 +178,8 @@ pub(crate) struct Worker {
     certainties: Cell<u32>,
     /// When what is left is leaked, once the end has begun.
     stop_at: Cell<Option<u64>>,
+    /// Turns to be given before that.
+    owed: Cell<Owed>,
     /// Whose waits are ended here: its own, until it takes leave.
     home_of: Cell<Option<WorkerId>>,
 }
@@ -181,10 +196,12 @@ impl Worker {
             ready: ReadyQueue::new(),
             poller: RefCell::new(Poller::new(Arc::clone(&remote))?),
             timers: RefCell::new(Wheel::new(0)),
+            limits: Limits::default(),
             stacks: RefCell::new(stacks),
             spawns: SpawnQueue::new(&remote.unstarted),
             search: Search::new(fleet.index_of(&remote)),
             linger: Linger::new(),
+            spins: Spins::new(fleet.workers.len()),
             trim: RefCell::default(),
             shelf: RefCell::default(),
             locals: RefCell::default(),
@@ -196,6 +213,7 @@ impl Worker {
             running: RunningSlot::new(),
             roster: Roster::new(),
             long_runs: LongRuns::new(settings.long_run),
+            queue_delays: QueueDelays::default(),
             reporter: settings.reporter,
             unpinned: settings.unpinned.clone(),
             published: Cell::default(),
@@ -209,6 +227,7 @@ impl Worker {
             born_panicking: std::thread::panicking(),
             blind_turns: Cell::new(0),
             stop_at: Cell::new(None),
+            owed: Cell::default(),
             home_of: Cell::new(Some(remote.id)),
             remote,
             fleet,
@@ -221,6 +240,9 @@ impl Worker {
         self.begin_window();
         loop {
             self.read_inbox();
+            if self.fleet.is_watched() {
+                self.mark_queues();
+            }
             self.run_turn();
             if self.perhaps_unwinding.get() > 0 {
                 self.look_for_certainty();
@@ -263,6 +285,7 @@ impl Worker {
                 let next = self.poller.borrow_mut().take_turn(&mut *self.slots.borrow_mut(), id, interest);
                 self.source_ready(next);
             }
+            Message::GivenUp => self.wake_joiners(),
         }
     }
 
@@ -424,8 +447,8 @@ impl Worker {
     pub(crate) fn spawn(&self, record: RecordRef) {
         self.remote.counters.spawns.add(1);
         if self.fleet.is_stopping() {
-            // The others may have ended already.
-            return self.spawns.push(record);
+            // The others may have ended already, and steal no more.
+            return self.queue_local(record);
         }
         if self.fleet.workers.len() == 1 {
             // Nobody else looks into the shared queue.

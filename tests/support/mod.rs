@@ -55,10 +55,15 @@ impl Ended {
         self.status.signal()
     }
 
+    /// Whether it came to the end of its body.
+    pub(crate) fn is_done(&self) -> bool {
+        self.status.code() == Some(DONE)
+    }
+
     /// Panics with its standard error unless it came to the end of its body.
     #[track_caller]
     pub(crate) fn succeeded(&self) {
-        assert!(self.status.code() == Some(DONE), "the child ended with {}:\n{}", self.status, self.stderr);
+        assert!(self.is_done(), "the child ended with {}:\n{}", self.status, self.stderr);
     }
 
     /// Panics unless standard error holds each of `pieces`.
@@ -76,14 +81,31 @@ impl Ended {
 /// `test` is the name of the calling test: it calls this first, and in the child this does not return.
 #[track_caller]
 pub(crate) fn child(test: &str, seconds: u64, body: fn()) -> Ended {
-    if std::env::var_os(CHILD).is_some_and(|name| name == test) {
+    if part(test).is_some() {
         body();
-        std::process::exit(DONE);
+        end_child();
     }
+    child_part(test, "", seconds)
+}
+
+/// In a child process made for this test: which part of it is meant.
+pub(crate) fn part(test: &str) -> Option<String> {
+    let name = std::env::var(CHILD).ok()?;
+    name.split_once(' ').filter(|(meant, _)| *meant == test).map(|(_, part)| part.to_owned())
+}
+
+/// Ends a child that came to the end of its body.
+pub(crate) fn end_child() -> ! {
+    std::process::exit(DONE);
+}
+
+/// As [`child`], for one part of a test that asks [`part`] first, and then ends.
+#[track_caller]
+pub(crate) fn child_part(test: &str, part: &str, seconds: u64) -> Ended {
     let start = Instant::now();
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(CHILD, test)
+        .env(CHILD, format!("{test} {part}"))
         .env("RUST_BACKTRACE", "0")
         .stdin(Stdio::null())
         .stdout(Stdio::null())

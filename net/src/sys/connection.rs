@@ -44,6 +44,44 @@ pub(crate) fn is_shut_for_reading(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(shown(fd, libc::POLLRDHUP)? & libc::POLLRDHUP != 0)
 }
 
+/// What accept(2) would find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backlog {
+    /// Nothing.
+    Empty,
+    /// A connection, as far as is known.
+    Waiting,
+    /// An error, or the end.
+    Trouble,
+}
+
+/// What accept(2) would find, without calling it.
+pub(crate) fn backlog(fd: BorrowedFd<'_>) -> io::Result<Backlog> {
+    let shown = shown(fd, libc::POLLIN)?;
+    Ok(match shown & libc::POLLIN {
+        _ if shown & (libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0 => Backlog::Trouble,
+        0 => Backlog::Empty,
+        _ => Backlog::Waiting,
+    })
+}
+
+/// How many connections may wait to be accepted: of TCP what listen(2) was told last, of others as many as the system allows.
+pub(crate) fn backlog_limit(fd: BorrowedFd<'_>) -> i32 {
+    // SAFETY: a tcp_info is an array of integers, for which all zeroes is a value.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
+    let place = (&raw mut info).cast();
+    // SAFETY: invariants 2 and 3 of `sys`; the length is that of the struct.
+    let asked = unsafe { libc::getsockopt(fd.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, place, &raw mut length) };
+    // Of a listening socket the kernel tells these two here: see tcp_get_info in its net/ipv4/tcp.c.
+    if asked == 0 { i32::try_from(info.tcpi_sacked).unwrap_or(i32::MAX) } else { -1 }
+}
+
+/// Whether it takes connections. See SO_ACCEPTCONN in socket(7).
+pub(crate) fn is_listening(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    SockRef::from(&fd).is_listener()
+}
+
 /// Whether an error waits for the next call, which would take it away.
 pub(crate) fn has_error(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(shown(fd, 0)? & libc::POLLERR != 0)

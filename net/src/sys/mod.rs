@@ -19,6 +19,7 @@ pub(crate) mod control;
 pub(crate) mod datagram;
 pub(crate) mod errno;
 pub(crate) mod file;
+pub(crate) mod memory;
 pub(crate) mod mode;
 pub(crate) mod multicast;
 pub(crate) mod once_arc;

@@ -19,8 +19,15 @@ pub(crate) struct OnceArc<T> {
 }
 
 impl<T: Default> OnceArc<T> {
+    /// One without a value.
     pub(crate) const fn new() -> Self {
         Self { pointer: AtomicPtr::new(ptr::null_mut()), owns: PhantomData }
+    }
+
+    /// One that has its value already.
+    pub(crate) fn made(value: T) -> Self {
+        let pointer = Arc::into_raw(Arc::new(value)).cast_mut();
+        Self { pointer: AtomicPtr::new(pointer), owns: PhantomData }
     }
 
     /// The value, if anyone has made it.
@@ -86,6 +93,12 @@ pub(crate) enum Left<T> {
     Last(T),
 }
 
+impl<T: Default> Default for OnceArc<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T> Drop for OnceArc<T> {
     fn drop(&mut self) {
         let pointer = *self.pointer.get_mut();
@@ -112,6 +125,12 @@ mod tests {
             }
         });
         assert_eq!(once.get().unwrap().load(Ordering::Relaxed), 4);
+    }
+
+    #[test]
+    fn one_that_has_its_value_makes_no_other() {
+        let made = OnceArc::made(AtomicUsize::new(3));
+        assert_eq!(made.share().get_or_make().load(Ordering::Relaxed), 3);
     }
 
     #[test]

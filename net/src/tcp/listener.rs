@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::{TcpListenerBuilder, TcpStream};
 use crate::acceptor::Acceptor;
+use crate::admission::Admission;
 use crate::resolve::ToSocketAddrs;
 use crate::socket::Socket;
 use crate::sys::{connection, option};
@@ -129,6 +130,45 @@ impl TcpListener {
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let (socket, addr) = self.acceptor.accept(connection::accept)?;
         Ok((TcpStream::from_socket(socket), addr))
+    }
+
+    /// The same listener, which from now on lets connections in only as `admission` says. It gets a count of connections of its own; its
+    /// clones to come share it, and those made before go on without. Replaces an admission it had. Std has no such method.
+    ///
+    /// Its `accept` returns only connections that are let in. A listener that becomes a descriptor or one of std loses it.
+    ///
+    /// # Blocking
+    ///
+    /// Not this, but `accept`: while connections are delayed or dropped it parks the coroutine, or blocks the plain thread, until
+    /// there is room, too; in non-blocking mode it answers [`WouldBlock`](io::ErrorKind::WouldBlock). That there is room in the
+    /// runtime no event tells: it looks again after 1 ms, doubling to 16 ms, while a connection waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dormouse_net::{Admission, TcpListener, TcpStream};
+    /// use std::io::{ErrorKind, Read};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let admission = Admission::new().max_connections(1);
+    /// let listener = TcpListener::bind("127.0.0.1:0")?.with_admission(&admission);
+    /// let addr = listener.local_addr()?;
+    /// let first = TcpStream::connect(addr)?;
+    /// let (first_here, _) = listener.accept()?;
+    /// let mut second = TcpStream::connect(addr)?;
+    /// listener.set_nonblocking(true)?;
+    /// assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// assert_eq!(second.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    /// drop(first_here);
+    /// let third = TcpStream::connect(addr)?;
+    /// assert!(listener.accept().is_ok());
+    /// # drop((first, third));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "the listener is dropped if it is not used"]
+    pub fn with_admission(self, admission: &Admission) -> TcpListener {
+        TcpListener { acceptor: self.acceptor.with_admission(admission) }
     }
 
     /// Iterates over the connections as they come in; never ends. `next` is [`accept`](TcpListener::accept) without the

@@ -50,7 +50,7 @@ impl TcpStream {
     /// Receives up to `asked` bytes, and notes a short count before its turn ends.
     fn receive(&self, asked: usize, mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>) -> io::Result<usize> {
         let asked = asked.min(transfer::CERTAIN_BYTES);
-        self.socket().retry(Interest::Read, |fd| {
+        self.socket().receive(|fd| {
             let moved = attempt(fd)?;
             self.socket().note_short(Interest::Read, moved, asked);
             Ok(moved)
@@ -75,6 +75,21 @@ impl TcpStream {
             let moved = attempt(fd, sent)?;
             self.socket().note_short(Interest::Write, moved, tried);
             short.set(moved < tried);
+            Ok(moved)
+        })
+    }
+}
+
+impl TcpStream {
+    /// Sends what there is room for, waiting for room for the first byte only.
+    pub(crate) fn send_some(&self, buf: &[u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return (&*self).write(buf);
+        }
+        let buf = &buf[..buf.len().min(transfer::CERTAIN_BYTES)];
+        self.socket().retry(Interest::Write, |fd| {
+            let moved = transfer::send(fd, buf)?;
+            self.socket().note_short(Interest::Write, moved, buf.len());
             Ok(moved)
         })
     }

@@ -41,7 +41,9 @@ impl UnixStream {
     ) -> io::Result<usize> {
         let attempt = |fd: BorrowedFd<'_>| sys::ancillary::recv(fd, bufs, ancillary.space());
         let received = self.socket().retry(Interest::Read, attempt)?;
-        Ok(accept(received, ancillary).0)
+        let (bytes, _) = accept(received, ancillary);
+        self.socket().note_moved(Interest::Read, bytes);
+        Ok(bytes)
     }
 
     /// Sends data with ancillary data; gives the count of bytes of data that were sent. Unstable in std
@@ -69,7 +71,9 @@ impl UnixStream {
         if transfer::total(bufs) == 0 {
             return self.socket().retry_without_room(|fd| sys::ancillary::send(fd, bufs, control));
         }
-        self.socket().retry(Interest::Write, |fd| sys::ancillary::send(fd, bufs, control))
+        let sent = self.socket().retry(Interest::Write, |fd| sys::ancillary::send(fd, bufs, control))?;
+        self.socket().note_moved(Interest::Write, sent);
+        Ok(sent)
     }
 }
 

@@ -10,6 +10,7 @@ use std::path::Path;
 use super::UnixStream;
 use super::shown::FileDesc;
 use crate::acceptor::Acceptor;
+use crate::admission::Admission;
 use crate::socket::Socket;
 use crate::sys::{option, unix};
 
@@ -148,6 +149,44 @@ impl UnixListener {
     /// Whatever getsockopt(2) reports.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         option::take_error(self.socket().fd())
+    }
+
+    /// The same listener, which from now on lets connections in only as `admission` says. It gets a count of connections of its own; its
+    /// clones to come share it, and those made before go on without. Replaces an admission it had. Std has no such method.
+    ///
+    /// Its `accept` returns only connections that are let in. A listener that becomes a descriptor or one of std loses it.
+    ///
+    /// # Blocking
+    ///
+    /// Not this, but `accept`: while connections are delayed or dropped it parks the coroutine, or blocks the plain thread, until
+    /// there is room, too; in non-blocking mode it answers [`WouldBlock`](io::ErrorKind::WouldBlock). That there is room in the
+    /// runtime no event tells: it looks again after 1 ms, doubling to 16 ms, while a connection waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dormouse_net::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+    /// use dormouse_net::{Admission, OnOverload};
+    /// use std::io::ErrorKind;
+    /// use std::os::linux::net::SocketAddrExt;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let addr = SocketAddr::from_abstract_name(format!("one-at-a-time-{}", std::process::id()))?;
+    /// let admission = Admission::new().max_connections(1).on_overload(OnOverload::Delay);
+    /// let listener = UnixListener::bind_addr(&addr)?.with_admission(&admission);
+    /// let clients = (UnixStream::connect_addr(&addr)?, UnixStream::connect_addr(&addr)?);
+    /// let (first, _) = listener.accept()?;
+    /// listener.set_nonblocking(true)?;
+    /// assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// drop(first);
+    /// assert!(listener.accept().is_ok());
+    /// # drop(clients);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "the listener is dropped if it is not used"]
+    pub fn with_admission(self, admission: &Admission) -> UnixListener {
+        UnixListener { acceptor: self.acceptor.with_admission(admission) }
     }
 
     /// Iterates over the connections as they come in; never ends. `next` is [`accept`](UnixListener::accept) without the

@@ -12,6 +12,7 @@ use std::time::Duration;
 use dormouse_runtime::wait::Interest;
 
 use super::shown::FileDesc;
+use crate::progress::MinRate;
 use crate::socket::Socket;
 use crate::sys::{connection, mode, option, unix};
 
@@ -164,6 +165,44 @@ impl UnixStream {
     /// Whatever getsockopt(2) reports.
     pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
         self.socket.timeout(Interest::Write)
+    }
+
+    /// Limits how slow the peer may be in sending, `None` for no limit, for clones too. Each time that reads have waited for a
+    /// whole window and got fewer bytes than it asks for, the read that waits fails, and so does every one that would have to
+    /// wait from then on. Time in which no read waits does not count. Setting it begins a new window: a server sets it when a
+    /// request begins, and takes it away while a connection may be idle. Calls that wait already keep what they have. Std
+    /// has no such method.
+    ///
+    /// A read fails with [`TimedOut`](io::ErrorKind::TimedOut) then, where the [read timeout](UnixStream::set_read_timeout)
+    /// is [`WouldBlock`](io::ErrorKind::WouldBlock): a timeout limits one wait, and a peer that sends a byte now and then
+    /// never meets it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{ErrorKind, Read, Write};
+    /// use std::time::Duration;
+    /// use dormouse_net::MinRate;
+    /// use dormouse_net::os::unix::net::UnixStream;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let (mut slow, mut stream) = UnixStream::pair()?;
+    /// stream.set_min_read_rate(Some(MinRate::bytes_per_second(1000).over(Duration::from_millis(20))));
+    /// slow.write_all(b"G")?;
+    /// let error = stream.read_exact(&mut [0; 100]).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::TimedOut);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_min_read_rate(&self, rate: Option<MinRate>) {
+        self.socket.set_min_rate(Interest::Read, rate);
+    }
+
+    /// Limits how slow the peer may be in taking what is sent, as [`set_min_read_rate`](UnixStream::set_min_read_rate) does
+    /// for reads: counted are bytes for which there was room, so that what the kernel buffers hides the peer for a while. A write
+    /// that has sent something by then tells how much; the next one fails. Std has no such method.
+    pub fn set_min_write_rate(&self, rate: Option<MinRate>) {
+        self.socket.set_min_rate(Interest::Write, rate);
     }
 
     /// Sets whether calls that would wait answer [`WouldBlock`](io::ErrorKind::WouldBlock) at once, for clones too.

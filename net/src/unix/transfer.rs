@@ -71,6 +71,16 @@ impl UnixStream {
     }
 }
 
+impl UnixStream {
+    /// Sends what there is room for, waiting for room for the first byte only.
+    pub(crate) fn send_some(&self, buf: &[u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return (&*self).write(buf);
+        }
+        self.socket().retry(Interest::Write, |fd| transfer::send(fd, buf))
+    }
+}
+
 /// Parks the coroutine, or blocks the plain thread, until there is data, the stream has ended, or the read timeout
 /// passes ([`WouldBlock`](io::ErrorKind::WouldBlock), as std reports it). Never fails with `Interrupted`.
 ///
@@ -78,7 +88,7 @@ impl UnixStream {
 /// cost.
 impl Read for &UnixStream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket().retry(Interest::Read, |fd| transfer::recv(fd, buf))
+        self.socket().receive(|fd| transfer::recv(fd, buf))
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
@@ -87,7 +97,7 @@ impl Read for &UnixStream {
         if transfer::total(bufs) == 0 {
             return Ok(0);
         }
-        self.socket().retry(Interest::Read, |fd| transfer::recv_vectored(fd, bufs))
+        self.socket().receive(|fd| transfer::recv_vectored(fd, bufs))
     }
 }
 

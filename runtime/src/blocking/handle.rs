@@ -43,7 +43,7 @@ where
 /// Invariant 1. The threads of the pool take none: while they all waited for one, none would come back.
 fn permit() -> Option<SemaphorePermit<'static>> {
     let needed = !current::serves();
-    needed.then(|| shared::unattended().acquire().expect("nobody closes it"))
+    needed.then(|| shared::unattended().acquire_for_certain())
 }
 
 impl<T> BlockingJoinHandle<T> {
@@ -65,7 +65,7 @@ impl<T> BlockingJoinHandle<T> {
     /// whose parent made the handle, where nobody makes the call.
     pub fn join(self) -> thread::Result<T> {
         assert!(self.is_finished() || ptr::eq(self.pending.pool, shared::for_results()), "joined in a child of fork");
-        match self.pending.wait_for_stage(None, Point::Cancellable) {
+        match self.pending.wait_for_stage(None, Point::Cancellable).0 {
             Stage::Done(result) => result,
             Stage::Refused(f, error) => {
                 drop_quietly(f);

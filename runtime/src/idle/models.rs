@@ -49,6 +49,16 @@ impl Model {
         self.notify(self.idle.call(usize::min, || self.waits()))
     }
 
+    /// One given to a worker, as `Fleet::give` does: the fence of the announcement serves the call, too.
+    fn give(&self, worker: usize) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        if self.inboxes[worker].announce() {
+            self.eventfds[worker].notify();
+        } else {
+            self.notify(self.idle.call_announced(usize::min, || self.waits()));
+        }
+    }
+
     fn push_some(&self, count: usize) {
         (0..count).for_each(|_| {
             self.push();
@@ -109,6 +119,19 @@ fn nobody_sleeps_beside_a_push(workers: usize, pushers: usize) {
 #[test]
 fn a_push_is_not_slept_through() {
     nobody_sleeps_beside_a_push(2, 1);
+}
+
+/// What is given to a worker that runs something for ever, by a thread that is none, is taken by the other one.
+#[test]
+fn what_is_given_to_a_busy_worker_is_not_slept_through() {
+    loom::model(|| {
+        let model = Model::new(2);
+        let other = Arc::clone(&model);
+        let other = thread::spawn(move || other.rest_until_one_is_taken(1));
+        model.give(0);
+        other.join().unwrap();
+        assert!(!model.waits() && !model.idle.is_searched());
+    });
 }
 
 /// Two threads push at a time, and each relies on the search that the other causes.

@@ -46,3 +46,17 @@ fn what_was_left_can_be_taken_back() {
     assert!(matches!(withdraw(&word), Withdrawn::Done));
     assert!(!poll(&word, "late") && !leave(&word, 2));
 }
+
+/// In a child of fork(2) the runner may be in the middle of its end, for ever.
+#[test]
+fn a_handle_is_dropped_though_the_runner_never_says_done() {
+    for as_task in [false, true] {
+        let word = JoinWord::<u64, u64>::new();
+        assert!(if as_task { poll(&word, 1) } else { leave(&word, 1) });
+        // ORDERING: Relaxed; one thread. The first half of `finish`.
+        word.word.fetch_add(END, Ordering::Relaxed);
+        // SAFETY: the holder.
+        assert!(!unsafe { word.detach(|| true) });
+        std::mem::forget(word);
+    }
+}

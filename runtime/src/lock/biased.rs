@@ -246,6 +246,14 @@ pub(crate) struct BiasedGuard<'a, T> {
     value: PhantomData<(&'a mut T, *mut ())>,
 }
 
+impl<T> BiasedGuard<'_, T> {
+    /// Whether the lock is left to the one worker that uses it.
+    #[inline(always)]
+    pub(crate) fn is_owners(&self) -> bool {
+        self.as_owner
+    }
+}
+
 impl<T> Deref for BiasedGuard<'_, T> {
     type Target = T;
 

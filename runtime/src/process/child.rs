@@ -4,10 +4,11 @@
 
 use super::orphans;
 use super::stream::{ChildStderr, ChildStdin, ChildStdout};
-use crate::blocking;
+use crate::cancel::{self, Cancelled};
 use crate::sys::pidfd;
 use crate::thread::{Builder, scope};
 use crate::wait::{self, Interest, Source};
+use std::any::Any;
 use std::fmt;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -116,7 +117,7 @@ impl Child {
     /// Panics inside [`no_park`](crate::thread::no_park), unless it has ended.
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
-        if !blocking::in_coroutine() {
+        if !cancel::may_strike() {
             return self.inner().wait();
         }
         match self.inner().try_wait()? {
@@ -169,7 +170,7 @@ impl Child {
     /// As [`Child::wait`].
     pub fn wait_with_output(mut self) -> io::Result<Output> {
         drop(self.stdin.take());
-        if !blocking::in_coroutine() {
+        if !cancel::may_strike() {
             return self.into_std().wait_with_output();
         }
         let mut waiting = Waiting(self);
@@ -223,9 +224,14 @@ fn read_both(
     scope(|scope| {
         let reads = Builder::new().spawn_scoped(scope, move || second.read_to_end(second_to))?;
         let read = first.read_to_end(first_to);
-        reads.join().unwrap_or_else(|payload| resume_unwind(payload))?;
+        reads.join().unwrap_or_else(go_on)?;
         read.map(drop)
     })
+}
+
+/// What becomes of a reading that was cut short.
+fn go_on(payload: Box<dyn Any + Send>) -> io::Result<usize> {
+    if cancel::asks_for_errors() && payload.is::<Cancelled>() { Err(cancel::error()) } else { resume_unwind(payload) }
 }
 
 impl fmt::Debug for Child {

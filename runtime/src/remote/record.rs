@@ -140,7 +140,7 @@ pub(crate) struct Origin {
 
 impl RecordRef {
     /// A new record, in memory that `kept` has if it fits.
-    #[cfg(test)]
+    #[cfg(any(test, dormouse_fuzz))]
     pub(crate) fn new<B: Body + 'static>(
         origin: Origin,
         body: B,
@@ -380,6 +380,12 @@ impl Record {
         self.mail.settle();
     }
 
+    /// Owner only, of one that it cannot start yet: nobody else will.
+    pub(crate) fn claim(&self, home: WorkerId) {
+        // ORDERING: Relaxed; as in `start`, which publishes it. Who reads it earlier wants to know whether its worker is given up.
+        self.home.store(home.number(), Ordering::Relaxed);
+    }
+
     /// Owner only, at the first run; gives what was posted before. See invariant 3.
     #[inline]
     pub(crate) fn start(&self, home: WorkerId, slot: u32) -> Letters {
@@ -414,7 +420,8 @@ impl Record {
 
     /// The owner, once it is certain.
     pub(crate) fn home(&self) -> Option<WorkerId> {
-        // ORDERING: Relaxed; whoever was told to push saw `HOMED`, which came after it (see `start`).
+        // ORDERING: Relaxed; whoever was told to push saw `HOMED`, which came after it (see `start`). Whoever joins what a given-up
+        // worker keeps reads what that stored before it got stuck, the whole grace of a shutdown ago.
         WorkerId::from_number(self.home.load(Ordering::Relaxed))
     }
 

@@ -52,6 +52,13 @@ impl Arrivals {
         self.wanted.store(wanted.0, Ordering::Release);
     }
 
+    /// The listener's: what it listens for, the lowest first.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = i32> {
+        // ORDERING: Relaxed; `begin` was this listener's.
+        let wanted = self.wanted.load(Ordering::Relaxed);
+        (1..=u64::BITS as i32).filter(move |signal| wanted & Set::of(*signal).0 != 0)
+    }
+
     /// The handler's: marks a signal that is wanted. `true` if it was not marked yet: then whoever waits is to be woken.
     pub(super) fn mark(&self, signal: i32) -> bool {
         let bit = Set::of(signal).0;
@@ -90,6 +97,7 @@ mod tests {
     fn the_first_and_the_last_signal_have_a_bit() {
         let arrivals = Arrivals::new();
         arrivals.begin([1, 64].into_iter().collect());
+        assert!(arrivals.wanted().eq([1, 64]));
         assert!(arrivals.mark(64) && arrivals.mark(1) && !arrivals.mark(1) && !arrivals.mark(2));
         assert_eq!(arrivals.take(), Some((1, Set::of(64))));
         assert_eq!(arrivals.take(), Some((64, Set::NONE)));

@@ -117,6 +117,11 @@ impl Post {
         self.taken.store(false, Ordering::Release);
     }
 
+    /// What its listener listens for.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = i32> {
+        self.arrivals.wanted()
+    }
+
     /// A signal that has come, each once. If there is none, the eventfd is readable as soon as there is.
     pub(super) fn next_arrival(&self) -> Option<i32> {
         let (signal, rest) = self.arrivals.take().or_else(|| {

@@ -3,6 +3,7 @@
 //! Invariant 1: the line holds those who have arrived of the present generation; the one that completes it empties the line.
 
 use super::line::{Line, wait_in_line, wake_all};
+use crate::cancel::Point;
 use crate::lock::Lock;
 use crate::waiter::{Wait, Waiter};
 use std::panic::RefUnwindSafe;
@@ -66,7 +67,7 @@ impl Barrier {
             return BarrierWaitResult(true);
         };
         let arrival = Arrival { barrier: self, number };
-        wait_in_line(wait, None, |waiter| self.stay(number, waiter));
+        wait_in_line(wait, None, Point::Cancellable, |waiter| self.stay(number, waiter));
         drop(arrival);
         BarrierWaitResult(false)
     }

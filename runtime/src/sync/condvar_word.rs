@@ -6,6 +6,7 @@
 //! Invariant 1: if somebody is in the queue, the word is 1. It changes only under the bucket's lock.
 //! Invariant 2: who was chosen by `notify_one` and is cancelled hands the notification on before it takes the mutex again.
 
+use super::line::point_until;
 use super::lot::{self, Answer, End, Ended, Mark, Queued};
 use super::mutex_word::MutexWord;
 use crate::atomic::{AtomicU32, Ordering};
@@ -51,7 +52,7 @@ impl CondvarWord {
         let queued = lot::enqueue(lot::key(self), WAITS, End::Back, || self.announce()).expect("always valid");
         let mut waiting = Waiting { condvar: self, mutex, queued };
         mutex.unlock();
-        waiting.queued.park(deadline, Point::Cancellable) == Ended::Chosen(NOTIFIED)
+        waiting.queued.park(deadline, point_until(deadline)) == Ended::Chosen(NOTIFIED)
     }
 
     /// Under the bucket's lock: says that somebody waits.

@@ -79,14 +79,25 @@ impl<T> Line<T> {
 /// Blocks the caller until `deadline`, or until `stay`, which leaves the waiter it is given and drops the old one without the
 /// lock, says `false`: it was chosen, or need not wait any more. `wait` is the wait that is in the line already.
 ///
-/// A cancellation point: the caller leaves the line in a Drop. After this, too, the line tells whether it was chosen.
-pub(super) fn wait_in_line(mut wait: Wait, deadline: Option<Instant>, mut stay: impl FnMut(Waiter) -> bool) {
-    while wait.park(deadline, Point::Cancellable) == Parked::Woken {
+/// A cancellation point: the caller leaves the line in a Drop. After this, too, the line tells whether it was chosen; where it
+/// was not, in a time-out as in what is answered as an error at `point`, the caller leaves.
+pub(super) fn wait_in_line(
+    mut wait: Wait,
+    deadline: Option<Instant>,
+    point: Point,
+    mut stay: impl FnMut(Waiter) -> bool,
+) {
+    while wait.park(deadline, point) == Parked::Woken {
         wait = Wait::begin();
         if !stay(wait.waiter()) {
             return;
         }
     }
+}
+
+/// The point of a wait that can answer only that its time is over: where it has none, it waits on.
+pub(super) fn point_until(deadline: Option<Instant>) -> Point {
+    if deadline.is_some() { Point::Fallible } else { Point::Cancellable }
 }
 
 /// Wakes whom the lock no longer guards.

@@ -23,7 +23,7 @@ pub(super) use queues::{Answer, End, Mark};
 
 use crate::cancel::Point;
 use crate::current;
-use crate::fork::PerProcess;
+use crate::fork::{self, PerProcess};
 use crate::lock::{Guard, Lock};
 use crate::os_thread::Parked;
 use crate::park;
@@ -64,6 +64,7 @@ fn lot() -> &'static Lot {
 
 impl Lot {
     fn new() -> Lot {
+        watch_forks();
         Lot((0..1 << BUCKET_BITS).map(|_| Bucket(Lock::new(Queues::new()))).collect())
     }
 
@@ -72,6 +73,21 @@ impl Lot {
         let hash = u128::from((key as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         &self.0[(hash >> (64 - BUCKET_BITS)) as usize].0
     }
+}
+
+/// Has the process know of a fork to come: a child is to know that it is one, though it has no runtime. For want of memory it
+/// does not.
+fn watch_forks() {
+    if cfg!(not(dormouse_loom)) {
+        let _ = fork::install(current::forked);
+    }
+}
+
+/// The `bits` of a word by which somebody was said to be on its way, where that may be somebody of a parent process, who never
+/// comes: in a child of fork(2). They are cleared whenever somebody queues; one of this process that is on its way finds
+/// that others were woken, too.
+pub(super) fn stale(bits: u32) -> u32 {
+    if fork::count() > 0 { bits } else { 0 }
 }
 
 /// The key of what lies at this address.
@@ -83,7 +99,7 @@ pub(super) fn key<T>(place: &T) -> usize {
 /// park is to undo.
 pub(super) fn check(point: Point) {
     if current::with_coroutine(|worker| worker.is_some()) {
-        park::check(point);
+        park::check(point).expect("no lock asks for errors");
     }
 }
 
@@ -122,7 +138,7 @@ pub(super) struct Queued {
 pub(super) enum Ended {
     /// It was chosen, for this.
     Chosen(Answer),
-    /// The deadline passed first.
+    /// The deadline passed first, or what is answered as an error came.
     TimedOut,
 }
 
@@ -134,7 +150,7 @@ impl Queued {
     pub(super) fn park(&mut self, deadline: Option<Instant>, point: Point) -> Ended {
         loop {
             let parked = self.wait.park(deadline, point);
-            if let Some(ended) = self.look(parked == Parked::TimedOut) {
+            if let Some(ended) = self.look(parked != Parked::Woken) {
                 return ended;
             }
         }

@@ -35,7 +35,9 @@ use std::sync::{LockResult, TryLockError, TryLockResult};
 ///
 /// Waiters queue in order. A mutex that is free can be taken by whoever comes, also before those who wait; but a waiter that
 /// was woken and found it taken is the next to hold it. One waiter is woken at a time: those behind a coroutine whose worker is
-/// busy wait until it has had its turn there.
+/// busy wait until it has had its turn there, however often the mutex comes free meanwhile. That is as with std's, where the kernel
+/// may leave a woken thread waiting for a processor; but a long run of a coroutine lasts longer than a time slice, if nothing
+/// bounds it. Whoever comes meanwhile and finds the mutex free takes it.
 ///
 /// # Examples
 ///

@@ -113,7 +113,10 @@ impl MutexWord {
             if word & HELD == 0 {
                 // ORDERING: Acquire as in `lock`; a failure reads nothing.
                 match self.0.compare_exchange(word, (word | HELD) & !own, Ordering::Acquire, Ordering::Relaxed) {
-                    Ok(_) => return true,
+                    Ok(_) => {
+                        patience.iter().for_each(Patience::was_rewarded);
+                        return true;
+                    }
                     Err(now) => word = now,
                 }
             } else if word & PARKED != 0 && own == 0 || !patience.as_mut().is_some_and(Patience::spin) {
@@ -128,7 +131,7 @@ impl MutexWord {
     /// Under the bucket's lock: says that somebody waits, and is no longer on its way; `false` if it is free by now.
     fn announce(&self, own: u32) -> bool {
         // ORDERING: Relaxed; the holder that finds `PARKED` set then locks the bucket, which is locked here.
-        let set = |word: u32| (word & HELD != 0).then_some((word | PARKED) & !own);
+        let set = |word: u32| (word & HELD != 0).then_some((word | PARKED) & !own & !lot::stale(WOKEN));
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, set).is_ok()
     }
 

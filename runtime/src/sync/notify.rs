@@ -4,7 +4,7 @@
 //! Invariant 2: `by_all` holds the numbers of those whom `notify_all` chose and who have not seen it yet. Whoever was chosen
 //! otherwise was chosen by a `notify_one`, which is one party's, and goes to another if that one is cancelled.
 
-use super::line::{Line, wait_in_line};
+use super::line::{Line, point_until, wait_in_line};
 use crate::lock::Lock;
 use crate::sys::clock;
 use crate::waiter::{Wait, Waiter};
@@ -151,7 +151,7 @@ impl Notify {
             Begun::Done => true,
             Begun::InLine(turn) => {
                 let mut waiting = Waiting { notify: self, number: Some(turn.number) };
-                wait_in_line(turn.wait, deadline, |waiter| self.stay(turn.number, waiter));
+                wait_in_line(turn.wait, deadline, point_until(deadline), |waiter| self.stay(turn.number, waiter));
                 waiting.end().is_some()
             }
         }

@@ -203,7 +203,10 @@ impl RwLockWord {
         loop {
             if is_readable(word) {
                 match self.take(word, plus_reader(word)) {
-                    Ok(_) => return true,
+                    Ok(_) => {
+                        patience.iter().for_each(Patience::was_rewarded);
+                        return true;
+                    }
                     Err(now) => word = now,
                 }
             } else if word & PARKED != 0 || !patience.as_mut().is_some_and(Patience::spin) {
@@ -223,7 +226,10 @@ impl RwLockWord {
         loop {
             if is_free(word) {
                 match self.take(word, (word | WRITING) & !own) {
-                    Ok(_) => return true,
+                    Ok(_) => {
+                        patience.iter().for_each(Patience::was_rewarded);
+                        return true;
+                    }
                     Err(now) => word = now,
                 }
             } else if word & PARKED != 0 && own == 0 || !patience.as_mut().is_some_and(Patience::spin) {
@@ -238,8 +244,14 @@ impl RwLockWord {
     /// Under the bucket's lock: says that somebody waits, and is no longer on its way; `false` if it can be had by now.
     fn announce(&self, can_be_had: fn(u32) -> bool, own: u32) -> bool {
         // ORDERING: Relaxed; a holder that finds `PARKED` set then locks the bucket, which is locked here.
-        let set = |word: u32| (!can_be_had(word)).then_some((word | PARKED) & !own);
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, set).is_ok()
+        let stale = lot::stale(WOKEN);
+        let set = |word: u32| match word & !stale {
+            free if can_be_had(free) => (free != word).then_some(free),
+            taken => Some((taken | PARKED) & !own),
+        };
+        // ORDERING: as above.
+        let before = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, set);
+        before.is_ok_and(|before| !can_be_had(before & !stale))
     }
 
     #[cold]
@@ -466,6 +478,6 @@ mod models {
             assert_eq!(shared.1.get(), written);
             shared.0.read_unlock();
         };
-        among([|shared| drop(read(shared)), add], downgrade);
+        among([|shared| _ = read(shared), add], downgrade);
     }
 }

@@ -10,6 +10,7 @@ pub use error::{AcquireError, AcquireTimeoutError, TryAcquireError};
 pub use permit::{OwnedSemaphorePermit, SemaphorePermit};
 
 use super::line::wake_all;
+use crate::cancel::Point;
 use crate::lock::Lock;
 use crate::sys::clock;
 use std::panic::RefUnwindSafe;
@@ -114,6 +115,12 @@ impl Semaphore {
         self.acquire_many(1)
     }
 
+    /// As [`Semaphore::acquire`], for one that nobody closes, and that has no way to say that it was not waited for.
+    pub(crate) fn acquire_for_certain(&self) -> SemaphorePermit<'_> {
+        let taken = self.take(1, None, Point::Cancellable).into_acquired();
+        taken.map(|()| SemaphorePermit::new(self, 1)).expect("nobody closes it")
+    }
+
     /// Takes so many permits, all at once. None are always there.
     ///
     /// # Errors
@@ -128,7 +135,7 @@ impl Semaphore {
     ///
     /// As [`Semaphore::acquire`].
     pub fn acquire_many(&self, permits: usize) -> Result<SemaphorePermit<'_>, AcquireError> {
-        self.take(permits, None).into_acquired().map(|()| SemaphorePermit::new(self, permits))
+        self.take(permits, None, Point::Fallible).into_acquired().map(|()| SemaphorePermit::new(self, permits))
     }
 
     /// As [`Semaphore::acquire`], for at most `timeout`.
@@ -166,7 +173,7 @@ impl Semaphore {
         permits: usize,
         timeout: Duration,
     ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
-        let taken = self.take(permits, clock::deadline(timeout)).into_acquired_in_time();
+        let taken = self.take(permits, clock::deadline(timeout), Point::Fallible).into_acquired_in_time();
         taken.map(|()| SemaphorePermit::new(self, permits))
     }
 
@@ -242,7 +249,7 @@ impl Semaphore {
     ///
     /// As [`Semaphore::acquire`].
     pub fn acquire_many_owned(self: Arc<Semaphore>, permits: usize) -> Result<OwnedSemaphorePermit, AcquireError> {
-        self.take(permits, None).into_acquired().map(|()| OwnedSemaphorePermit::new(self, permits))
+        self.take(permits, None, Point::Fallible).into_acquired().map(|()| OwnedSemaphorePermit::new(self, permits))
     }
 
     /// As [`Semaphore::try_acquire`], for a permit that does not borrow the semaphore.

@@ -2,7 +2,7 @@
 //!
 //! Invariant 1: `members` counts the groups that are not dropped; whoever makes it 0 chooses the whole line.
 
-use super::line::{Line, wait_in_line, wake_all};
+use super::line::{Line, point_until, wait_in_line, wake_all};
 use crate::lock::Lock;
 use crate::sys::clock;
 use crate::waiter::{Wait, Waiter};
@@ -112,7 +112,7 @@ impl Shared {
             return true;
         };
         let waiting = Waiting { shared: self, number };
-        wait_in_line(wait, deadline, |waiter| self.stay(number, waiter));
+        wait_in_line(wait, deadline, point_until(deadline), |waiter| self.stay(number, waiter));
         waiting.leave()
     }
 

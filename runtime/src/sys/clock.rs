@@ -48,7 +48,11 @@ pub(crate) fn sleep_until(deadline: Instant) {
     let sleep = || unsafe {
         libc::clock_nanosleep(libc::CLOCK_MONOTONIC, libc::TIMER_ABSTIME, &raw const until, std::ptr::null_mut())
     };
-    while sleep() == libc::EINTR {}
+    let mut slept = libc::EINTR;
+    while slept == libc::EINTR {
+        slept = sleep();
+    }
+    assert_eq!(slept, 0, "clock_nanosleep fails only when misused");
 }
 
 /// `at` on the kernel's monotonic clock, which is the one of `Instant`. Invariant 1: that clock is read last.

@@ -79,11 +79,15 @@ impl Epoll {
         Ok(())
     }
 
-    /// Ends the registration of `fd`, which the caller knows to be open still; one that is not registered is no error.
-    pub(crate) fn delete(&self, fd: RawFd) {
+    /// Ends the registration of `fd`, which the caller knows to be open still. Whether there is none now: one that is not
+    /// registered is no failure, and Linux knows of no other.
+    pub(crate) fn delete(&self, fd: RawFd) -> bool {
         let mut unused = NO_EVENT;
         // SAFETY: the event is ignored for DEL; a pointer is passed for kernels before 2.6.9.
-        let _ = unsafe { libc::epoll_ctl(self.fd.as_raw_fd(), libc::EPOLL_CTL_DEL, fd, &raw mut unused) };
+        let deleted = cvt(unsafe { libc::epoll_ctl(self.fd.as_raw_fd(), libc::EPOLL_CTL_DEL, fd, &raw mut unused) });
+        // The last two: somebody has closed it, and perhaps put what epoll does not know in its place.
+        let is_gone = |error: io::Error| matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EBADF | libc::EPERM));
+        deleted.map_or_else(is_gone, |_| true)
     }
 
     /// Waits for events, at most `timeout` (for ever if `None`); a signal ends the wait with no event.

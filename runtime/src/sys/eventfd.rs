@@ -3,9 +3,9 @@
 //! Invariant 1: each write is an edge for whoever registered it edge-triggered, read or not; so a worker's is never read, and
 //! the counter may grow.
 
-use super::cvt;
+use super::{cvt, errno, fault};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// One non-blocking eventfd.
 #[derive(Debug)]
@@ -24,22 +24,33 @@ impl EventFd {
         Ok(EventFd { fd })
     }
 
-    /// Makes whoever polls it wake. Async-signal-safe. Only a full counter (2^64 - 2 writes) could refuse, and then an edge is due anyway.
+    /// Makes whoever polls it wake. Async-signal-safe. A full counter (2^64 - 2 writes) is as good: an edge is due anyway. Aborts
+    /// if somebody has closed the descriptor: whom it was to wake would sleep on.
     pub(crate) fn notify(&self) {
         let one = 1u64.to_ne_bytes();
-        let fd = std::os::fd::AsRawFd::as_raw_fd(&self.fd);
+        let fd = self.fd.as_raw_fd();
         // SAFETY: `one` is eight readable bytes, as eventfd(2) asks.
-        let _ = unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) };
+        must(|| unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) });
+    }
+
+    /// Forgets the writes so far: it is readable at the next. Does not block. Aborts as [`EventFd::notify`] does: it would be
+    /// readable for ever.
+    pub(crate) fn drain(&self) {
+        let mut count = [0u8; 8];
+        let fd = self.fd.as_raw_fd();
+        // SAFETY: eight writable bytes, as eventfd(2) asks.
+        must(|| unsafe { libc::read(fd, count.as_mut_ptr().cast(), count.len()) });
     }
 }
 
-impl EventFd {
-    /// Forgets the writes so far: it is readable at the next.
-    pub(crate) fn drain(&self) {
-        let mut count = [0u8; 8];
-        let fd = std::os::fd::AsRawFd::as_raw_fd(&self.fd);
-        // SAFETY: eight writable bytes, as eventfd(2) asks. It does not block, and fails only if there is nothing to forget.
-        let _ = unsafe { libc::read(fd, count.as_mut_ptr().cast(), count.len()) };
+/// Makes a call that has done all there is to do when it says EAGAIN.
+fn must(mut call: impl FnMut() -> isize) {
+    while call() == -1 {
+        match errno() {
+            libc::EINTR => {}
+            libc::EAGAIN => return,
+            errno => fault::misused("an eventfd", errno),
+        }
     }
 }
 

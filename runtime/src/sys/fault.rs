@@ -1,8 +1,8 @@
-//! SIGSEGV and SIGBUS: a handler for the process, an alternate stack for each worker.
+//! SIGSEGV, SIGBUS and SIGABRT: a handler for the process, an alternate stack for each worker.
 //!
 //! Owns the signal actions and the alternate stacks. Does not know what a coroutine is: it asks a function given at
 //! installation whether the faulting address is a stack overflow, and hands every other fault to whatever handler
-//! was there before.
+//! was there before. Of an abort it tells another function, and whatever handler was there before.
 //!
 //! Invariant 1: everything reached from the handler is async-signal-safe: no allocation, no lock, no unwinding.
 //! Invariant 2: the previous actions are written once, before our handler is installed.
@@ -22,28 +22,37 @@ type InfoHandler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c
 /// Says whether a fault at this address is a coroutine's overflow, having reported it if so.
 pub(crate) type Explain = fn(address: usize) -> bool;
 
+/// Is told that the thread has called abort(3).
+pub(crate) type Mourn = fn();
+
 /// What was there before, and whom to ask.
 struct Installed {
     /// The previous action of SIGSEGV.
     segv: libc::sigaction,
     /// The previous action of SIGBUS.
     bus: libc::sigaction,
+    /// The previous action of SIGABRT.
+    abort: libc::sigaction,
     /// Decides whether a fault is ours.
     explain: Explain,
+    /// Is told of an abort.
+    mourn: Mourn,
 }
 
 static INSTALLED: OnceLock<Installed> = OnceLock::new();
 
-/// Installs the handler, once for the process; later calls change nothing.
-pub(crate) fn install(explain: Explain) {
+/// Installs the handlers, once for the process; later calls change nothing.
+pub(crate) fn install(explain: Explain, mourn: Mourn) {
     let mut first = false;
     INSTALLED.get_or_init(|| {
         first = true;
-        Installed { segv: action_of(libc::SIGSEGV), bus: action_of(libc::SIGBUS), explain }
+        let [segv, bus, abort] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT].map(action_of);
+        Installed { segv, bus, abort, explain, mourn }
     });
     if first {
-        set_handler(libc::SIGSEGV);
-        set_handler(libc::SIGBUS);
+        set_handler(libc::SIGSEGV, on_fault);
+        set_handler(libc::SIGBUS, on_fault);
+        set_handler(libc::SIGABRT, on_abort);
     }
 }
 
@@ -55,10 +64,9 @@ fn action_of(signal: libc::c_int) -> libc::sigaction {
     unsafe { action.assume_init() }
 }
 
-fn set_handler(signal: libc::c_int) {
+fn set_handler(signal: libc::c_int, handler: InfoHandler) {
     // SAFETY: a zeroed sigaction is a valid one.
     let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
-    let handler: InfoHandler = on_fault;
     action.sa_sigaction = handler as usize;
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
     // SAFETY: `action` is complete, its handler has the three-argument form that SA_SIGINFO asks for.
@@ -80,6 +88,21 @@ extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, context:
     }
     let previous = if signal == libc::SIGBUS { &installed.bus } else { &installed.segv };
     chain(previous, signal, info, context);
+}
+
+/// What comes after is the end of the process, unless a handler that was there before takes another way out.
+extern "C" fn on_abort(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // Invariant 2: set before this handler was.
+    let Some(installed) = INSTALLED.get() else {
+        return;
+    };
+    // SAFETY: the kernel passes a valid siginfo to an SA_SIGINFO handler.
+    let code = unsafe { (*info).si_code };
+    // By the thread itself or another one of the process, and not by kill(2).
+    if code == libc::SI_TKILL {
+        (installed.mourn)();
+    }
+    chain(&installed.abort, signal, info, context);
 }
 
 /// Does what would have happened without us.
@@ -113,6 +136,19 @@ fn chain(previous: &libc::sigaction, signal: libc::c_int, info: *mut libc::sigin
 pub(crate) fn report(bytes: &[u8]) {
     // SAFETY: write(2) is async-signal-safe and reads exactly these bytes.
     let _ = unsafe { libc::write(libc::STDERR_FILENO, bytes.as_ptr().cast(), bytes.len()) };
+}
+
+/// Ends the process, since what has failed with this errno fails only when somebody closes our descriptors or unmaps our memory:
+/// whoever went on would wait for ever, or spin. Async-signal-safe.
+#[cold]
+pub(crate) fn misused(what: &str, errno: libc::c_int) -> ! {
+    let digits = [100, 10, 1].map(|place| b'0' + (errno / place % 10) as u8);
+    for piece in [&b"\ndormouse: "[..], what.as_bytes(), b" fails only when misused, aborting: errno ", &digits, b"\n"]
+    {
+        report(piece);
+    }
+    // SAFETY: async-signal-safe, does not return.
+    unsafe { libc::abort() }
 }
 
 /// This thread's alternate signal stack; what was there before is put back when dropped.

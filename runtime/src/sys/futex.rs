@@ -2,6 +2,8 @@
 //!
 //! Never used by a coroutine to wait: it blocks the whole thread.
 
+#[cfg(not(dormouse_loom))]
+use super::{errno, fault};
 use crate::atomic::AtomicU32;
 use std::time::Duration;
 
@@ -11,8 +13,20 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
     let spec = timeout.map(super::epoll::timespec);
     let spec_ptr = spec.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
-    // SAFETY: the word and the timespec live for the call; every failure means "look again", which callers do.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, expected, spec_ptr) };
+    // SAFETY: the word and the timespec live for the call.
+    let woken = unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, expected, spec_ptr) };
+    if woken == -1 {
+        look_again();
+    }
+}
+
+/// A sleep that did not take place, or was cut short, is one that ended for no reason. Any other failure would have callers spin.
+#[cfg(not(dormouse_loom))]
+fn look_again() {
+    match errno() {
+        libc::EAGAIN | libc::EINTR | libc::ETIMEDOUT => {}
+        errno => fault::misused("a futex", errno),
+    }
 }
 
 /// Wakes at most one sleeper of `word`.
@@ -20,7 +34,11 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
 pub(crate) fn wake_one(word: &AtomicU32) {
     let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
     // SAFETY: the kernel uses only the word's address.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, 1) };
+    let woken = unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, 1) };
+    if woken == -1 {
+        // The sleeper would sleep on.
+        fault::misused("a futex", errno());
+    }
 }
 
 #[cfg(dormouse_loom)]

@@ -27,3 +27,9 @@ use std::io;
 pub(crate) fn cvt(answer: libc::c_int) -> io::Result<libc::c_int> {
     if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(answer) }
 }
+
+/// The errno of the call that failed last on this thread.
+pub(crate) fn errno() -> libc::c_int {
+    // SAFETY: always there, of this thread.
+    unsafe { *libc::__errno_location() }
+}

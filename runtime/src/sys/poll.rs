@@ -38,12 +38,13 @@ pub(crate) fn wait(fd: BorrowedFd<'_>, events: i16, timeout: Option<Duration>) -
     }
 }
 
-/// Whether `fd`, which the caller knows to be open, can be read or accepted from at once.
+/// Whether `fd`, which the caller knows to be open, can be read or accepted from at once; or cannot be asked: who looks in vain
+/// loses nothing.
 pub(crate) fn is_readable(fd: RawFd) -> bool {
     let mut entry = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
     // SAFETY: one pollfd, alive for the call.
     let found = unsafe { libc::poll(&raw mut entry, 1, 0) };
-    found == 1 && entry.revents & libc::POLLIN != 0
+    found == -1 || entry.revents & libc::POLLIN != 0
 }
 
 /// Sends one urgent byte.

@@ -27,6 +27,8 @@ pub(super) struct Children {
     state: Lock<State>,
     /// In which process the children are, by [`fork::count`].
     process: u32,
+    /// Whether one that panics cancels the others.
+    bound: bool,
 }
 
 /// What is shared by the scope and its children.
@@ -66,10 +68,11 @@ pub(super) struct Member {
 impl RefUnwindSafe for Children {}
 
 impl Children {
-    pub(super) fn new() -> Children {
+    /// None yet. If they are `bound`, one that panics cancels the others.
+    pub(super) fn new(bound: bool) -> Children {
         let living = Slab::new();
         let state = Lock::new(State { living, panicked: 0, cut: 0, cancelled: false, waiter: None });
-        Children { state, process: fork::count() }
+        Children { state, process: fork::count(), bound }
     }
 
     /// One more child, which begins when its record is made.
@@ -149,7 +152,7 @@ impl Children {
 
     /// Cancels those there are; those to come are cancelled by whoever spawns them.
     #[cold]
-    fn cancel(&self) {
+    pub(super) fn cancel(&self) {
         let mut state = self.state.lock();
         state.cancelled = true;
         let keys = 0..state.living.capacity();
@@ -175,6 +178,9 @@ impl Audience for Member {
 
     fn failed(&self, payload: &(dyn Any + Send)) {
         *self.children.state.lock().count_of(payload) += 1;
+        if self.children.bound && !payload.is::<Cancelled>() {
+            self.children.cancel();
+        }
     }
 
     fn ended(&self) {

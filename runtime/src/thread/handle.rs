@@ -98,11 +98,31 @@ impl Thread {
         }
     }
 
-    /// Asks a coroutine to end; see [`JoinHandle::cancel`](super::JoinHandle::cancel). A plain thread cannot be asked.
-    pub(super) fn cancel(&self) {
-        if !CAN_UNWIND {
-            panic!("a coroutine cannot be cancelled in a program built with panic=abort");
-        }
+    /// Asks the coroutine to end, as [`JoinHandle::cancel`](super::JoinHandle::cancel). Without effect on a plain thread, which
+    /// nobody can ask, and on one that has ended.
+    ///
+    /// # Panics
+    ///
+    /// Panics in a program built with panic=abort, where nothing can unwind.
+    ///
+    /// # Blocking
+    ///
+    /// Never. May be called from any thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dormouse_runtime::{Cancelled, run, spawn, thread};
+    ///
+    /// run(|| {
+    ///     let waiting = spawn(thread::park);
+    ///     let thread = waiting.thread().clone();
+    ///     spawn(move || thread.cancel());
+    ///     assert!(waiting.join().unwrap_err().is::<Cancelled>());
+    /// });
+    /// ```
+    pub fn cancel(&self) {
+        refuse_abort();
         if let Who::Coroutine(record) = &self.who {
             cancel_coroutine(record);
         }
@@ -124,6 +144,13 @@ impl Thread {
             Who::Os(thread) => thread.name.as_deref(),
             Who::Coroutine(record) => record.name.as_deref().map(|name| &**name),
         }
+    }
+}
+
+/// For what asks a coroutine to end.
+pub(super) fn refuse_abort() {
+    if !CAN_UNWIND {
+        panic!("a coroutine cannot be cancelled in a program built with panic=abort");
     }
 }
 

@@ -3,7 +3,9 @@
 #![allow(unsafe_code)]
 
 use super::handle::Thread;
+use crate::cancel;
 use crate::current;
+use crate::joining::Ending;
 use crate::remote::RecordRef;
 use crate::spawned::Output;
 use std::marker::PhantomData;
@@ -45,7 +47,9 @@ impl<T> JoinHandle<T> {
     /// # Errors
     ///
     /// The payload of the panic that ended it; [`Cancelled`](crate::Cancelled) if it was cancelled or its runtime ended
-    /// first; an [`io::Error`](std::io::Error) if it never started because there was no stack for it.
+    /// first; an [`io::Error`](std::io::Error) if it never started because there was no stack for it. Inside
+    /// [`as_errors`](crate::cancel::as_errors) also [`Cancelled`](crate::Cancelled) if the caller was: the coroutine is then
+    /// detached.
     ///
     /// # Blocking
     ///
@@ -56,11 +60,43 @@ impl<T> JoinHandle<T> {
     /// Panics inside `no_park`, unless the coroutine has ended.
     #[inline(always)]
     pub fn join(mut self) -> thread::Result<T> {
+        match self.await_end() {
+            Ending::Done => self.take(),
+            Ending::Lost => Err(cancel::payload()),
+            Ending::Struck => Err(Box::new(cancel::value())),
+        }
+    }
+
+    /// Waits for the end. One that is lost although it has not ended may end some day.
+    #[inline(always)]
+    pub(super) fn await_end(&mut self) -> Ending {
         let (output, record) = self.parts().expect("joined once: it takes the handle");
-        // SAFETY: the type is right by the contract of `new`; the caller is the holder, and this is the end of it.
-        let result = unsafe { output.wait(record) };
+        // SAFETY: the type is right by the contract of `new`; the caller is the holder, and is answered once.
+        let ending = unsafe { output.await_end(record) };
+        if ending == Ending::Lost {
+            self.lose();
+        }
+        ending
+    }
+
+    /// Takes the result of one that is done.
+    #[inline(always)]
+    pub(super) fn take(&mut self) -> thread::Result<T> {
+        let (output, record) = self.parts().expect("taken once");
+        // SAFETY: the type is right by the contract of `new`; whoever calls this was told that it is done.
+        let result = unsafe { output.take(record) };
         self.output = None;
         result
+    }
+
+    /// There is no result to take: nothing is left for the Drop but counts, and that of the runner stays the runner's.
+    #[cold]
+    fn lose(&mut self) {
+        if let Some(record) = self.thread.record() {
+            // In place of that one.
+            std::mem::forget(record.clone());
+        }
+        self.output = None;
     }
 
     /// The table and its record, unless the result was taken.
@@ -136,11 +172,15 @@ impl<T> Future for JoinHandle<T> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let (output, record) = self.parts().expect("a JoinHandle was polled after it had given its result");
         // SAFETY: the type is right by the contract of `new`; the caller is the holder, and after the result there are no parts.
-        let polled = unsafe { output.poll(record, context.waker()) };
-        if polled.is_ready() {
-            self.output = None;
-        }
-        polled
+        let polled = unsafe { output.poll_end(record, context.waker()) };
+        polled.map(|ending| match ending {
+            Ending::Done => self.take(),
+            Ending::Lost => {
+                self.lose();
+                Err(cancel::payload())
+            }
+            Ending::Struck => unreachable!("a poll does not wait"),
+        })
     }
 }
 
@@ -152,7 +192,7 @@ impl<T> Drop for JoinHandle<T> {
         let Some(record) = (unsafe { self.thread.take_record() }) else {
             return;
         };
-        // SAFETY: finished: the result was taken, by `join` or just now.
+        // SAFETY: finished: the result was taken, by `join` or just now, or there is a count in place of that (`lose`).
         let last = if finished { unsafe { record.release_with_runners() } } else { record.release() };
         if let Some(block) = last {
             current::keep_block(block);

@@ -15,7 +15,7 @@ pub use builder::Builder;
 pub use handle::{Thread, ThreadId};
 pub use join::{JoinHandle, LocalJoinHandle};
 pub use local::{AccessError, LocalKey};
-pub use scope::{Scope, ScopedJoinHandle, scope};
+pub use scope::{Scope, ScopedJoinHandle, nursery, scope};
 pub use std::thread::{Result, available_parallelism};
 
 /// What `thread_local!` is made of. No part of the public surface.
@@ -24,7 +24,7 @@ pub mod local_impl {
     pub use crate::thread::local::Place;
 }
 
-use crate::slot::NEVER_PARKS;
+use crate::slot::Terms;
 use crate::sys::clock;
 use crate::worker::Unwinding;
 use crate::{blocking, current, park as parking};
@@ -171,7 +171,7 @@ pub fn park_timeout(timeout: Duration) {
 fn park_deadline(deadline: Option<Instant>) {
     current::with_coroutine(|worker| match worker {
         Some(worker) => parking::park_token(worker, deadline),
-        None => current::os_thread().park(deadline),
+        None => parking::block_for_token(deadline),
     });
 }
 
@@ -230,12 +230,9 @@ pub fn sleep_until(deadline: Instant) {
 }
 
 fn sleep_deadline(deadline: Option<Instant>) {
-    current::with_coroutine(|worker| match (worker, deadline) {
-        (Some(worker), deadline) => parking::park_until(worker, deadline),
-        (None, Some(deadline)) => clock::sleep_until(deadline),
-        (None, None) => loop {
-            std::thread::sleep(Duration::MAX);
-        },
+    current::with_coroutine(|worker| match worker {
+        Some(worker) => parking::park_until(worker, deadline),
+        None => parking::block_until(deadline),
     });
 }
 
@@ -252,7 +249,7 @@ fn sleep_deadline(deadline: Option<Instant>) {
 pub fn yield_now() {
     current::with_coroutine(|worker| match worker {
         Some(worker) => parking::yield_now(worker),
-        None => std::thread::yield_now(),
+        None => parking::yield_thread(),
     });
 }
 
@@ -303,28 +300,20 @@ struct NoPark;
 
 impl NoPark {
     fn begin() -> NoPark {
-        NoPark::change(|depth| {
-            let deeper = depth.checked_add(1).filter(|deeper| *deeper != NEVER_PARKS);
-            deeper.expect("no_park is nested 254 deep")
-        });
+        let begun = NoPark::change(Terms::enter_no_park);
+        assert!(begun.unwrap_or(true), "no_park is nested 254 deep");
         NoPark
     }
 
-    /// Changes the depth, unless it is for ever.
-    fn change(change: impl FnOnce(u8) -> u8) {
-        current::with_coroutine(|worker| {
-            let depth = worker.map_or(NEVER_PARKS, |worker| worker.with_running(|slot| slot.life.no_park));
-            if let Some(worker) = worker.filter(|_| depth != NEVER_PARKS) {
-                let changed = change(depth);
-                worker.with_running(|slot| slot.life.no_park = changed);
-            }
-        });
+    /// Changes the terms of the coroutine that runs, if one does.
+    fn change<R>(change: impl FnOnce(&mut Terms) -> R) -> Option<R> {
+        current::with_coroutine(|worker| Some(worker?.with_running(|slot| change(&mut slot.life.terms))))
     }
 }
 
 impl Drop for NoPark {
     fn drop(&mut self) {
-        NoPark::change(|depth| depth.saturating_sub(1));
+        NoPark::change(Terms::leave_no_park);
     }
 }
 

@@ -7,6 +7,7 @@
 use super::children::{Children, Verdict};
 use super::{Builder, JoinHandle, Thread};
 use crate::cancel::{self, Point};
+use crate::joining::Ending;
 use crate::{current, park};
 use std::io;
 use std::marker::PhantomData;
@@ -50,13 +51,16 @@ pub struct ScopedJoinHandle<'scope, T> {
 /// # Cancellation
 ///
 /// The wait for the coroutines is not left before they have ended. A scope whose coroutine is cancelled while it waits, or
-/// in `f`, cancels all that it has spawned, and waits on. Afterwards it unwinds if the cancel has cut one short that nobody
+/// in `f`, cancels all that it has spawned, and waits on. So does one inside a [`timeout`](crate::time::timeout) that is over. Afterwards it unwinds if the cancel has cut one short that nobody
 /// joined: what it was to do is not done. If all of them came to their ends, the scope returns, and the next cancellation
 /// point unwinds.
 ///
 /// A coroutine that was cancelled for itself, by [`ScopedJoinHandle::cancel`], has not panicked: the scope returns.
 ///
-/// One that does not end within the grace of a shutdown is leaked, and with it the scope it borrows from, which never ends.
+/// One that does not end within the grace of a shutdown is leaked, and with it the scope it borrows from, which never ends. The
+/// frames it borrows from stay for ever, so those that run on, behind a worker that is left running, find them; not so a value
+/// of std's `thread_local!`, which ends with the worker's thread although a leaked coroutine is inside of its `with`: none is to be
+/// lent to another coroutine across a shutdown. [`dormouse::thread_local!`](crate::thread_local) keeps what was leaked.
 ///
 /// # Blocking
 ///
@@ -143,39 +147,83 @@ pub fn scope<'env, F, T>(f: F) -> T
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
+    with_children(Children::new(false), f)
+}
+
+/// As [`scope`], but the coroutines stand or fall together: if one panics, the others are cancelled, and those to come.
+///
+/// The scope then panics as [`scope`] does, once all have ended. So no failure is waited out by others that wait for what will
+/// never come. The closure itself is not interrupted; where it would wait for long, it spawns what waits.
+///
+/// # Panics
+///
+/// As [`scope`]. In a program built with panic=abort, where nothing can unwind, a panic ends the process first.
+///
+/// # Cancellation
+///
+/// As [`scope`]. A coroutine that was cancelled, for itself or with its scope, has not panicked, and cancels nobody.
+///
+/// # Blocking
+///
+/// As [`scope`].
+///
+/// # Examples
+///
+/// ```
+/// use dormouse_runtime::{run, thread};
+/// use std::panic::catch_unwind;
+///
+/// run(|| {
+///     let failed = catch_unwind(|| {
+///         thread::nursery(|s| {
+///             // Would never end by itself.
+///             s.spawn(thread::park);
+///             s.spawn(|| panic!("fails"));
+///         })
+///     });
+///     assert!(failed.is_err());
+/// });
+/// ```
+#[track_caller]
+pub fn nursery<'env, F, T>(f: F) -> T
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+{
+    with_children(Children::new(true), f)
+}
+
+#[track_caller]
+fn with_children<'env, F, T>(children: Children, f: F) -> T
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+{
     current::with_coroutine(|worker| {
         if worker.is_some() {
-            park::check(Point::Shielded);
+            park::check(Point::Shielded).expect("nothing strikes there");
         }
     });
-    let scope =
-        Scope { children: Arc::new(Children::new()), main: super::current(), scope: PhantomData, env: PhantomData };
+    let scope = Scope { children: Arc::new(children), main: super::current(), scope: PhantomData, env: PhantomData };
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
     let cut = result.as_ref().is_err_and(|payload| cancel::is_own(&**payload));
     let cancelled = scope.children.wait(cut, result.is_err());
     let value = result.unwrap_or_else(|payload| resume_unwind(payload));
     match scope.children.verdict() {
         Verdict::Panicked => panic!("a scoped thread panicked"),
-        Verdict::Cut => {
-            if cancelled {
-                // Others of this worker may be unwinding meanwhile, but not this one.
-                drop(value);
-                cancel::throw();
-            }
-            unwind_if_cancelled();
-            value
-        }
+        Verdict::Cut => go_on(cancelled, value),
         Verdict::Complete => value,
     }
 }
 
-/// Goes on with the cancel that has cut a child short.
+/// A child was cut short: whatever has done that to the scope, if it was that, goes on here.
 #[cold]
-fn unwind_if_cancelled() {
-    let in_coroutine = current::with_coroutine(|worker| worker.is_some());
-    if in_coroutine {
-        park::throw_if_cancelled();
+fn go_on<T>(cancelled: bool, value: T) -> T {
+    if cancelled && !cancel::asks_for_errors() {
+        // Others of this worker may be unwinding meanwhile, but not this one.
+        drop(value);
+        cancel::throw();
     }
+    cancel::check();
+    value
 }
 
 impl<'scope, 'env> Scope<'scope, 'env> {
@@ -233,6 +281,37 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         // SAFETY: as in `spawn_scoped`.
         let handle = unsafe { builder.spawn_here_before(|| children.admit(), Location::caller(), f) }?;
         Ok(ScopedJoinHandle::new(handle, children))
+    }
+
+    /// Asks all coroutines of the scope to end, those to come as well, and waits for none. The scope itself goes on: it returns
+    /// once they have ended. Never blocks.
+    ///
+    /// # Panics
+    ///
+    /// Panics in a program built with panic=abort, where nothing can unwind.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dormouse_runtime::{run, thread};
+    ///
+    /// let first = run(|| {
+    ///     thread::scope(|s| {
+    ///         let quick = s.spawn(|| 1);
+    ///         s.spawn(|| {
+    ///             thread::park();
+    ///             2
+    ///         });
+    ///         let first = quick.join().unwrap();
+    ///         s.cancel();
+    ///         first
+    ///     })
+    /// });
+    /// assert_eq!(first, 1);
+    /// ```
+    pub fn cancel(&self) {
+        super::handle::refuse_abort();
+        self.children.cancel();
     }
 }
 
@@ -299,8 +378,13 @@ impl<'scope, T> ScopedJoinHandle<'scope, T> {
     /// # Blocking
     ///
     /// Parks the calling coroutine; a cancellation point. Blocks a plain thread.
-    pub fn join(self) -> super::Result<T> {
-        let result = self.handle.join();
+    pub fn join(mut self) -> super::Result<T> {
+        let result = match self.handle.await_end() {
+            Ending::Done => self.handle.take(),
+            // It has not failed yet. If it ever does, the scope sees to that, which waits for it.
+            Ending::Lost => return Err(cancel::payload()),
+            Ending::Struck => return Err(Box::new(cancel::value())),
+        };
         if let Err(payload) = &result {
             self.children.forgive(&**payload);
         }

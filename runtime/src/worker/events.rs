@@ -63,6 +63,18 @@ impl Worker {
         woke
     }
 
+    /// A worker was given up, perhaps the one that whoever joins here waits for: they look again.
+    #[cold]
+    pub(super) fn wake_joiners(&self) {
+        let indexes = self.slots.borrow().indexes();
+        for index in indexes {
+            let life = self.slots.borrow()[index].life;
+            if matches!(life.state, State::Parked { on: Awaited::End, .. }) {
+                self.wake_at(index, life.ticket);
+            }
+        }
+    }
+
     /// `true` if that made a parked coroutine ready.
     pub(super) fn deliver_at(&self, index: u32, event: Event) -> bool {
         let before = self.slots.borrow()[index].life.state;

@@ -21,6 +21,9 @@ impl Worker {
         counters.parked.set(live.saturating_sub(ready + running) as u64);
         counters.unstarted.set((self.spawns.len() + self.starved.borrow().len()) as u64);
         counters.stacks_cached.set(self.stacks.borrow().cached() as u64);
+        if self.fleet.is_watched() {
+            self.publish_queue_delay();
+        }
         if changes != changes_before {
             self.publish_slabs();
         }
@@ -29,8 +32,8 @@ impl Worker {
     /// Publishes that nothing is left here.
     pub(crate) fn publish_end(&self) {
         let counters = &self.remote.counters;
-        let gauges = [&counters.live, &counters.ready, &counters.parked, &counters.unstarted, &counters.stacks_cached];
-        gauges.into_iter().for_each(|gauge| gauge.set(0));
+        let gauges = [&counters.live, &counters.ready, &counters.parked, &counters.unstarted, &counters.queue_delay];
+        gauges.into_iter().chain([&counters.stacks_cached]).for_each(|gauge| gauge.set(0));
         counters.publish_slabs(Vec::new());
     }
 

@@ -39,7 +39,9 @@ impl Worker {
             let coroutine = Coroutine::new(stack, move || unsafe { RecordRef::run(body, start) });
             let mut slot = Slot::new(record, extent, coroutine);
             slot.life.token = letters.unpark;
-            slot.life.cancelled = dropped && CAN_UNWIND;
+            if dropped && CAN_UNWIND {
+                slot.life.terms.note_cancel();
+            }
             slot
         });
         self.enter(index, &slot.record);
@@ -57,7 +59,10 @@ impl Worker {
         let reserve = if comes_back { None } else { self.reserve.borrow_mut().take() };
         match reserve {
             Some(stack) => self.start_on(stack, record, Start::Refuse(error)),
-            None => self.starved.borrow_mut().push_back(record),
+            None => {
+                record.claim(self.remote.id);
+                self.starved.borrow_mut().push_back(record);
+            }
         }
     }
 

@@ -11,7 +11,6 @@
 
 use super::Worker;
 use crate::fork;
-use crate::slot::NEVER_PARKS;
 
 /// In place of how many are perhaps unwinding.
 const ORPHAN: u32 = u32::MAX;
@@ -21,7 +20,7 @@ impl Worker {
     pub(crate) fn forked(&self) {
         if self.is_running() {
             // SAFETY: a coroutine runs, so its slot is there (`lives.rs`, invariant 1), and it is in a call of fork(2).
-            unsafe { (*self.running_slot.get()).life.no_park = NEVER_PARKS };
+            unsafe { (*self.running_slot.get()).life.terms.forbid_parks_for_good() };
         }
         self.fleet.disown();
         self.ready.close(fork::DEAD);

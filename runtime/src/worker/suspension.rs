@@ -55,6 +55,19 @@ impl Worker {
         overflown
     }
 
+    /// Reports the running coroutine, if there is one, as the one that aborts the process.
+    ///
+    /// # Safety
+    ///
+    /// Called in a signal handler that interrupted this worker's own thread.
+    pub(crate) unsafe fn explain_abort(&self) {
+        if self.is_running() {
+            // SAFETY: as in `explain_fault`.
+            let slot = unsafe { &*self.running_slot.get() };
+            overflow::report_abort(&slot.record);
+        }
+    }
+
     /// Lets others run; the running coroutine goes to the end of the ready queue. Its state stays `Running`: to every event
     /// that is the same as `Ready`.
     #[inline(always)]

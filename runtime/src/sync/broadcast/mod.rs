@@ -230,7 +230,7 @@ impl<T: Clone> Receiver<T> {
         let mut expired = false;
         loop {
             match self.try_recv() {
-                Err(TryRecvError::Empty) if !expired => expired = self.wait(deadline) == Parked::TimedOut,
+                Err(TryRecvError::Empty) if !expired => expired = self.wait(deadline) != Parked::Woken,
                 ended => return ended.map_err(RecvTimeoutError::from),
             }
         }
@@ -255,7 +255,7 @@ impl<T> Receiver<T> {
         let number = ring.wait(Standing { waiter: wait.waiter(), seat: None });
         drop(ring);
         let _place = Place { ring: &self.ring, number };
-        wait.park(deadline, Point::Cancellable)
+        wait.park(deadline, Point::Fallible)
     }
 
     /// Another receiver of the channel, which sees what is sent from now on.

@@ -15,8 +15,8 @@
 
 use super::choice::{Choice, Seat};
 use crate::budget;
-use crate::cancel::Point;
 use crate::os_thread::Parked;
+use crate::sync::line::point_until;
 use crate::waiter::{Wait, Waiter};
 use std::sync::Arc;
 use std::time::Instant;
@@ -98,7 +98,7 @@ pub(in crate::sync) fn select<A: Arm>(arms: &mut [A], patience: Patience) -> boo
         let mut round = Round { arms, choice: Some(Arc::new(Choice::new())) };
         if round.enroll_all(&wait) {
             let deadline = if let Patience::Until(at) = patience { Some(at) } else { None };
-            expired = wait.park(deadline, Point::Cancellable) == Parked::TimedOut;
+            expired = wait.park(deadline, point_until(deadline)) != Parked::Woken;
         }
         if round.end().is_some_and(|chosen| round.arms[chosen].attempt()) {
             return true;

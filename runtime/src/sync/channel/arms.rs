@@ -53,7 +53,7 @@ impl<T> Arm for Receiving<'_, T> {
 
     fn withdraw(&mut self) {
         if let Some(number) = self.number {
-            self.core.lock().leave_receivers(number);
+            self.core.lock_as_it_is().leave_receivers(number);
         }
     }
 
@@ -85,7 +85,7 @@ impl<'a, T> Sending<'a, T> {
 
 impl<T> Arm for Sending<'_, T> {
     fn attempt(&mut self) -> bool {
-        let reserved = self.core.lock().reserve();
+        let reserved = self.core.lock_to_send().reserve();
         self.room = match reserved {
             Ok(receiver) => Some(Room { core: Some(self.core), receiver }),
             Err(TrySendError::Disconnected(())) => Some(Room { core: None, receiver: None }),
@@ -95,7 +95,7 @@ impl<T> Arm for Sending<'_, T> {
     }
 
     fn enroll(&mut self, waiter: Waiter, seat: Seat) -> Enrolled {
-        let mut state = self.core.lock();
+        let mut state = self.core.lock_to_send();
         if state.can_put(&seat) {
             return Enrolled::Ready;
         }
@@ -105,13 +105,13 @@ impl<T> Arm for Sending<'_, T> {
 
     fn withdraw(&mut self) {
         if let Some(number) = self.number {
-            let none = self.core.lock().leave_senders(number);
+            let none = self.core.lock_as_it_is().leave_senders(number);
             debug_assert!(none.flatten().is_none(), "a select brings no message");
         }
     }
 
     fn pass_on(&mut self) {
-        let next = self.core.lock().pass_on_room();
+        let next = self.core.lock_as_it_is().pass_on_room();
         self.core.wake(next);
     }
 }
@@ -129,7 +129,7 @@ impl<T> Room<'_, T> {
         let Some(core) = self.core.take() else {
             return Err(SendError(message));
         };
-        let sent = core.lock().fulfil(message);
+        let sent = core.lock_as_it_is().fulfil(message);
         core.wake(self.receiver.take());
         let other = sent.map_err(SendError)?;
         core.wake(other);
@@ -140,7 +140,7 @@ impl<T> Room<'_, T> {
 impl<T> Drop for Room<'_, T> {
     fn drop(&mut self) {
         if let Some(core) = self.core {
-            let next = core.lock().release();
+            let next = core.lock_as_it_is().release();
             core.wake(next);
             core.wake(self.receiver.take());
         }

@@ -91,15 +91,15 @@ macro_rules! end {
     ($name:ident, $own:expr, $other:expr) => {
         impl<T> Figures for $name<T> {
             fn len(&self) -> usize {
-                self.0.lock().len()
+                self.0.len()
             }
 
             fn is_full(&self) -> bool {
-                self.0.lock().is_full()
+                self.0.lock_to_send().is_full()
             }
 
             fn capacity(&self) -> Option<usize> {
-                self.0.lock().capacity()
+                self.0.lock_as_it_is().capacity()
             }
 
             fn is_same(&self, other: &Self) -> bool {
@@ -107,7 +107,7 @@ macro_rules! end {
             }
 
             fn is_disconnected(&self) -> bool {
-                self.0.lock().is_gone($other)
+                self.0.lock_as_it_is().is_gone($other)
             }
         }
 

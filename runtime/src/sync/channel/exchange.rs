@@ -5,9 +5,10 @@
 //! Invariant 1: whoever stands in a line by its own wait leaves it before the wait's function is left, by whatever way.
 
 use super::line::{Line, Number, Standing};
+use super::stash::Stash;
 use super::state::{End, State, Wakes};
 use crate::budget;
-use crate::cancel::Point;
+use crate::cancel::{self, Point};
 use crate::current::{self, Inlined};
 use crate::lock::{Biased, BiasedGuard};
 use crate::os_thread::Parked;
@@ -29,6 +30,8 @@ pub(in crate::sync) enum Unsent<T> {
 pub(super) struct Exchange<T> {
     /// Everything, under the one lock.
     state: Biased<State<T>>,
+    /// Except for the oldest messages, while they are set aside.
+    stash: Stash<T>,
     /// Whether sending never waits.
     pub(super) is_unbounded: bool,
 }
@@ -36,17 +39,72 @@ pub(super) struct Exchange<T> {
 impl<T> Exchange<T> {
     /// With one handle at each end.
     pub(super) fn new(capacity: usize) -> Exchange<T> {
-        Exchange { state: Biased::new(State::new(capacity)), is_unbounded: capacity == usize::MAX }
+        Exchange { state: Biased::new(State::new(capacity)), stash: Stash::new(), is_unbounded: capacity == usize::MAX }
     }
 
+    /// With all messages in the queue.
     #[inline]
     pub(super) fn lock(&self) -> BiasedGuard<'_, State<T>> {
-        current::lock(&self.state)
+        current::with_worker(|worker| self.lock_on(worker))
+    }
+
+    /// As above, on the thread of `worker`, or of none.
+    #[inline(always)]
+    fn lock_on(&self, worker: Option<&Worker>) -> BiasedGuard<'_, State<T>> {
+        let mut state = current::lock_on(worker, &self.state);
+        self.take_back(&mut state);
+        state
+    }
+
+    /// With messages set aside, as they may be: to do what neither receives nor needs room.
+    pub(super) fn lock_as_it_is(&self) -> BiasedGuard<'_, State<T>> {
+        current::with_worker(|worker| current::lock_on(worker, &self.state))
+    }
+
+    /// As above; if the state then says that there is no room, all messages are in the queue.
+    #[inline]
+    pub(super) fn lock_to_send(&self) -> BiasedGuard<'_, State<T>> {
+        current::with_worker(|worker| self.lock_to_send_on(worker))
+    }
+
+    /// As above, on the thread of `worker`, or of none.
+    #[inline(always)]
+    fn lock_to_send_on(&self, worker: Option<&Worker>) -> BiasedGuard<'_, State<T>> {
+        let mut state = current::lock_on(worker, &self.state);
+        if state.has_set_aside() && !state.has_room() {
+            self.look_for_room(&mut state);
+        }
+        state
+    }
+
+    /// Receivers may have taken some of what was set aside.
+    #[inline(never)]
+    fn look_for_room(&self, state: &mut State<T>) {
+        state.set_aside_are(self.stash.len());
+        if !state.has_room() {
+            self.take_back(state);
+        }
+    }
+
+    /// How many messages there are.
+    pub(super) fn len(&self) -> usize {
+        let state = self.lock_as_it_is();
+        state.len(self.stash.len())
     }
 
     #[inline(always)]
-    fn lock_on(&self, worker: Option<&Worker>) -> BiasedGuard<'_, State<T>> {
-        current::lock_on(worker, &self.state)
+    fn take_back(&self, state: &mut State<T>) {
+        self.stash.take_back(|messages| state.take_back(messages));
+        state.set_aside_are(0);
+    }
+
+    /// Sets messages aside if that helps: not where one worker has the lock to itself.
+    #[inline(always)]
+    fn set_aside(&self, state: &mut BiasedGuard<'_, State<T>>) {
+        if !state.is_owners() && state.is_worth_setting_aside() {
+            let count = self.stash.fill(|place| state.set_aside(place));
+            state.set_aside_are(count);
+        }
     }
 
     // ---- without waiting -------------------------------------------------------------------------------------------
@@ -54,7 +112,7 @@ impl<T> Exchange<T> {
     #[inline]
     pub(super) fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
         current::with_worker(|worker| {
-            let chosen = self.lock_on(worker).put(message)?;
+            let chosen = self.lock_to_send_on(worker).put(message)?;
             self.wake_on(worker, chosen);
             Ok(())
         })
@@ -63,7 +121,13 @@ impl<T> Exchange<T> {
     #[inline]
     pub(super) fn try_receive(&self) -> Result<T, TryRecvError> {
         current::with_worker(|worker| {
-            let taken = self.lock_on(worker).take();
+            if let Some(message) = self.stash.pop() {
+                return Ok(message);
+            }
+            let mut state = self.lock_on(worker);
+            let taken = state.take();
+            self.set_aside(&mut state);
+            drop(state);
             let (message, wakes) = taken?;
             self.wake(wakes);
             Ok(message)
@@ -143,12 +207,18 @@ impl<T> Exchange<T> {
             let number = state.await_room(had, standing, Some(message));
             drop(state);
             let place = Offer { core: self, number };
-            parked = party.park(deadline, Point::Cancellable);
+            // Whether it was sent, the line tells, and not what ended the wait: so nothing is thrown before that is known.
+            parked = party.park(deadline, Point::Answered);
             std::mem::forget(place);
             state = self.lock_on(worker);
             let Some(Some(back)) = state.leave_senders(number) else {
                 return Ok(());
             };
+            if parked == Parked::Cancelled {
+                drop(state);
+                cancel::strike();
+                state = self.lock_on(worker);
+            }
             (had, message) = (Some(number), back);
         }
     }
@@ -180,6 +250,8 @@ impl<T> Exchange<T> {
             if let Some(message) = state.pop() {
                 if state.is_awaited() {
                     self.admit(state);
+                } else {
+                    self.set_aside(&mut state);
                 }
                 return Ok(message);
             }
@@ -197,7 +269,7 @@ impl<T> Exchange<T> {
             drop(state);
             self.wake_on(worker, met);
             let place = Ear { core: self, number };
-            parked = party.park(deadline, Point::Cancellable);
+            parked = party.park(deadline, Point::Fallible);
             std::mem::forget(place);
             state = self.lock_on(worker);
             state.leave_receivers(number);
@@ -208,12 +280,12 @@ impl<T> Exchange<T> {
     // ---- ends ------------------------------------------------------------------------------------------------------
 
     pub(super) fn attach(&self, end: End) {
-        self.lock().attach(end);
+        self.lock_as_it_is().attach(end);
     }
 
     /// Gives up a handle. After the last one everybody at the other end is woken, and what nobody will receive is dropped.
     pub(super) fn detach(&self, end: End) {
-        let last = self.lock().detach(end);
+        let last = self.lock_as_it_is().detach(end);
         if last {
             self.disconnect(end);
         }
@@ -228,7 +300,7 @@ impl<T> Exchange<T> {
         let mut next = Line::<()>::FIRST;
         loop {
             // The lock is free again before the wake.
-            let roused = self.lock().rouse(others, next);
+            let roused = self.lock_as_it_is().rouse(others, next);
             let Some((number, waiter)) = roused else {
                 break;
             };
@@ -289,7 +361,7 @@ impl<T> Inlined for Send<'_, T> {
     fn on(self, worker: Option<&Worker>) -> Result<(), Unsent<T>> {
         let Send { core, message, deadline } = self;
         budget::spend_on(worker);
-        let mut state = core.lock_on(worker);
+        let mut state = core.lock_to_send_on(worker);
         if state.has_room() && !state.is_gone(End::Receiver) {
             let chosen = state.push(message);
             drop(state);
@@ -315,6 +387,9 @@ impl<T> Inlined for Receive<'_, T> {
     #[inline(always)]
     fn on(self, worker: Option<&Worker>) -> Result<T, RecvTimeoutError> {
         budget::spend_on(worker);
+        if let Some(message) = self.core.stash.pop() {
+            return Ok(message);
+        }
         match worker {
             Some(here) => self.core.receive_by(here, worker, self.deadline),
             None => self.core.receive_on_thread(self.deadline),
@@ -322,7 +397,7 @@ impl<T> Inlined for Receive<'_, T> {
     }
 }
 
-/// The place of a sender whose wait was thrown out of (invariant 1). The message goes with it, unless it was sent.
+/// The place of a sender whose wait was refused, inside `no_park` (invariant 1). The message goes with it.
 struct Offer<'a, T> {
     core: &'a Exchange<T>,
     number: Number,
@@ -331,7 +406,7 @@ struct Offer<'a, T> {
 impl<T> Drop for Offer<'_, T> {
     fn drop(&mut self) {
         // Dropped once the lock is free.
-        let back = self.core.lock().leave_senders(self.number);
+        let back = self.core.lock_as_it_is().leave_senders(self.number);
         drop(back);
     }
 }

@@ -5,6 +5,7 @@
 //! | `choice` | the word by which a select is chosen once |
 //! | `line` | who waits, in which order |
 //! | `state` | who gets what: pure, under the lock |
+//! | `stash` | messages set aside for receivers, so that they do not meet the senders at the lock |
 //! | `exchange` | the lock, and the waits of `send` and `recv` |
 //! | `arm`, `arms` | waiting for the first of several, and what that means at a channel |
 //! | `ends` | the handles, counted |
@@ -44,6 +45,7 @@ mod choice;
 mod ends;
 mod exchange;
 mod line;
+mod stash;
 mod state;
 
 pub(in crate::sync) use arm::{Arm, Enrolled, Patience, select};

@@ -37,6 +37,58 @@ fn senders_wait_for_room() {
     });
 }
 
+/// A sender that finds no room takes back what receivers have set aside; each of them gets one, in order, and the sender is let
+/// in.
+#[test]
+fn what_is_set_aside_is_received_and_makes_room() {
+    loom::model(|| {
+        let (inlet, outlet) = channel(2);
+        assert!(sent(inlet.send(1, None)) && sent(inlet.send(2, None)));
+        let sender = thread::spawn(move || assert!(sent(inlet.send(3, None))));
+        assert_eq!([outlet.receive(None), outlet.receive(None)], [Ok(1), Ok(2)]);
+        assert_eq!(outlet.receive(None), Ok(3));
+        sender.join().unwrap();
+    });
+}
+
+/// Room may be a permit: what was done before a message was received is seen by whoever finds its room.
+#[test]
+fn a_receive_is_before_the_send_that_it_makes_room_for() {
+    loom::model(|| {
+        let (inlet, outlet) = channel(2);
+        assert!(sent(inlet.send(1, None)) && sent(inlet.send(2, None)));
+        let cell = loom::sync::Arc::new(loom::cell::Cell::new(0));
+        let its = loom::sync::Arc::clone(&cell);
+        let sender = thread::spawn(move || {
+            if inlet.try_send(3).is_ok() && inlet.try_send(4).is_ok() {
+                // The second permit is back, so nobody else uses the cell.
+                its.set(1);
+            }
+            inlet
+        });
+        assert_eq!(outlet.try_receive(), Ok(1));
+        cell.set(2);
+        assert_eq!(outlet.try_receive(), Ok(2));
+        drop(sender.join().unwrap());
+    });
+}
+
+/// A select that receives finds what a receiver has set aside.
+#[test]
+fn a_select_finds_what_is_set_aside() {
+    loom::model(|| {
+        let (inlet, outlet) = channel(UNBOUNDED);
+        (1..=3).for_each(|message| inlet.send_unbounded(message).unwrap());
+        let other = outlet.clone();
+        let receiver = thread::spawn(move || [other.receive(None), other.receive(None)]);
+        let mut receiving = outlet.receiving();
+        assert!(select(&mut [Box::new(&mut receiving) as Box<dyn Arm + '_>], Patience::Endless));
+        let selected = receiving.finish().unwrap().unwrap();
+        let received = receiver.join().unwrap().map(Result::unwrap);
+        assert_eq!(received.iter().sum::<i32>() + selected, 6);
+    });
+}
+
 #[test]
 fn rendezvous() {
     loom::model(|| {

@@ -19,8 +19,14 @@ use crate::waiter::Waiter;
 use std::collections::VecDeque;
 use std::sync::mpsc::{TryRecvError, TrySendError};
 
-/// For how many messages an empty queue keeps memory: a burst does not own it for ever.
+/// For how many messages an empty queue keeps memory, and as much again for what is set aside: a burst does not own it for ever.
 const KEPT: usize = 1024;
+
+/// Fewer messages are not set aside. In models one is not too few.
+const FEW: usize = if cfg!(dormouse_loom) { 1 } else { 4 };
+
+/// Of a long queue, so many at a time.
+const SOME: usize = 256;
 
 /// Whom to wake, once the lock is free.
 #[derive(Debug, Default)]
@@ -54,7 +60,11 @@ pub(in crate::sync) enum End {
 pub(super) struct State<T> {
     /// Messages sent and not received.
     queue: VecDeque<T>,
-    /// How many messages the queue may hold.
+    /// Of the messages that were set aside (`stash.rs`) no more than so many are left; the queue's are behind them.
+    set_aside: usize,
+    /// So many receives to come before messages are set aside again: as many as were put before others to take them back.
+    rest: usize,
+    /// How many messages the queue may hold, those set aside included.
     capacity: usize,
     /// Messages that selects are about to send.
     reserved: usize,
@@ -72,6 +82,8 @@ impl<T> State<T> {
     pub(super) fn new(capacity: usize) -> State<T> {
         State {
             queue: VecDeque::new(),
+            set_aside: 0,
+            rest: 0,
             capacity,
             reserved: 0,
             receivers: Line::new(),
@@ -86,7 +98,7 @@ impl<T> State<T> {
     /// Whether a message need not wait, nor be for a receiver at once.
     #[inline(always)]
     pub(super) fn has_room(&self) -> bool {
-        self.queue.len() + self.reserved < self.capacity
+        self.queue.len() + self.set_aside + self.reserved < self.capacity
     }
 
     #[inline(always)]
@@ -176,6 +188,51 @@ impl<T> State<T> {
             None => Wakes::default(),
             Some((sender, None)) => Some(sender).into(),
             Some((sender, Some(message))) => Wakes([Some(sender), self.push(message)]),
+        }
+    }
+
+    // ---- messages set aside ----------------------------------------------------------------------------------------
+
+    /// No more than so many are left of those set aside.
+    #[inline(always)]
+    pub(super) fn set_aside_are(&mut self, count: usize) {
+        self.set_aside = count;
+    }
+
+    /// Whether any were set aside and not taken back.
+    #[inline(always)]
+    pub(super) fn has_set_aside(&self) -> bool {
+        self.set_aside > 0
+    }
+
+    /// At a receive: whether setting messages aside may save the next ones something, and nobody waits for the room that they leave.
+    #[inline(always)]
+    pub(super) fn is_worth_setting_aside(&mut self) -> bool {
+        let rests = self.rest > 0;
+        self.rest -= usize::from(rests);
+        !rests && self.queue.len() >= FEW && self.senders.is_empty() && !self.is_rendezvous()
+    }
+
+    /// Moves the oldest messages to where they are set aside. All, if the memory for them is not more than an empty queue keeps.
+    pub(super) fn set_aside(&mut self, place: &mut VecDeque<T>) {
+        if self.queue.capacity() <= KEPT {
+            std::mem::swap(&mut self.queue, place);
+        } else {
+            place.extend(self.queue.drain(..SOME.min(self.queue.len())));
+        }
+    }
+
+    /// Takes them back, by moving the fewer. It moves none a second time that was not received in between, and sent: those of the
+    /// queue came since messages were set aside, and for the others there is a rest.
+    pub(super) fn take_back(&mut self, place: &mut VecDeque<T>) {
+        if place.len() < self.queue.len() {
+            self.rest = place.len();
+            return place.drain(..).rev().for_each(|message| self.queue.push_front(message));
+        }
+        place.append(&mut self.queue);
+        std::mem::swap(&mut self.queue, place);
+        if place.capacity() > KEPT && size_of::<T>() > 0 {
+            *place = VecDeque::new();
         }
     }
 
@@ -314,9 +371,9 @@ impl<T> State<T> {
 
     // ---- figures ---------------------------------------------------------------------------------------------------
 
-    /// Messages in the queue; none in a rendezvous, where what was handed over counts as received.
-    pub(super) fn len(&self) -> usize {
-        if self.is_rendezvous() { 0 } else { self.queue.len() }
+    /// Messages in the queue and, which are so many, set aside; none in a rendezvous, where what was handed over counts as received.
+    pub(super) fn len(&self, set_aside: usize) -> usize {
+        if self.is_rendezvous() { 0 } else { self.queue.len() + set_aside }
     }
 
     /// Whether a message would have to wait.

@@ -20,7 +20,8 @@ pub use builder::Select;
 #[doc(inline)]
 pub use macros::select;
 
-pub(in crate::sync) use arms::{AnyArm, Attempt, RecvArm, SendArm};
+pub(in crate::sync) use arms::{AnyArm, Attempt};
+pub(crate) use arms::{RecvArm, SendArm};
 
 /// What the macro expands to.
 #[doc(hidden)]

@@ -2,6 +2,7 @@
 
 use super::Semaphore;
 use super::turns::Ended;
+use crate::cancel::Point;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -30,7 +31,7 @@ fn a_permit_against_a_timeout_is_not_lost() {
         let semaphore = loom::sync::Arc::new(Semaphore::new(0));
         let other = loom::sync::Arc::clone(&semaphore);
         let thread = loom::thread::spawn(move || other.add_permits(1));
-        let ended = semaphore.take(1, Some(Instant::now()));
+        let ended = semaphore.take(1, Some(Instant::now()), Point::Cancellable);
         thread.join().unwrap();
         assert_eq!(semaphore.available_permits(), usize::from(ended != Ended::Taken));
     });
@@ -46,7 +47,7 @@ fn a_close_ends_every_wait() {
             other.add_permits(1);
             other.close();
         });
-        let ended = semaphore.take(1, None);
+        let ended = semaphore.take(1, None, Point::Cancellable);
         thread.join().unwrap();
         assert_eq!(semaphore.available_permits(), usize::from(ended != Ended::Taken));
     });

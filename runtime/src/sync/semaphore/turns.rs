@@ -6,6 +6,7 @@
 //! Invariant 3: all permits together, free and out, are at most `MAX_PERMITS`.
 
 use super::{AcquireError, AcquireTimeoutError, Semaphore, TryAcquireError};
+use crate::cancel::Point;
 use crate::sync::line::{Line, wait_in_line};
 use crate::waiter::{Wait, Waiter};
 use std::time::Instant;
@@ -53,24 +54,24 @@ impl Semaphore {
     }
 
     /// Takes so many permits, waiting for them until `deadline`.
-    pub(super) fn take(&self, permits: usize, deadline: Option<Instant>) -> Ended {
+    pub(super) fn take(&self, permits: usize, deadline: Option<Instant>, point: Point) -> Ended {
         let asked = self.state.lock().ask(permits);
         match asked {
             Some(Asked::Taken) => Ended::Taken,
             Some(_) => Ended::Closed,
-            None => self.wait(permits, deadline),
+            None => self.wait(permits, deadline, point),
         }
     }
 
     #[cold]
-    fn wait(&self, permits: usize, deadline: Option<Instant>) -> Ended {
+    fn wait(&self, permits: usize, deadline: Option<Instant>, point: Point) -> Ended {
         let wait = Wait::begin();
         match self.ask_or_enter(permits, &wait) {
             Asked::Taken => Ended::Taken,
             Asked::Closed => Ended::Closed,
             Asked::InLine(number) => {
                 let mut turn = Turn { semaphore: self, permits, number: Some(number) };
-                wait_in_line(wait, deadline, |waiter| self.stay(number, waiter));
+                wait_in_line(wait, deadline, point, |waiter| self.stay(number, waiter));
                 turn.end()
             }
         }

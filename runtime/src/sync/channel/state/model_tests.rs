@@ -14,6 +14,10 @@ enum Act {
     Offer,
     /// Receives, or else does not wait.
     Take,
+    /// A receiver sets messages aside.
+    SetAside,
+    /// Receives what was set aside.
+    TakeAside,
     /// Receives, or waits.
     Wait,
     /// One that waits for a message comes to look for it, and if there is none waits on in its old place.
@@ -32,6 +36,8 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         3 => Just(Act::Put),
         3 => Just(Act::Offer),
         2 => Just(Act::Take),
+        2 => Just(Act::SetAside),
+        3 => Just(Act::TakeAside),
         4 => Just(Act::Wait),
         3 => any::<usize>().prop_map(Act::Come),
         1 => any::<usize>().prop_map(Act::GiveUp),
@@ -42,6 +48,8 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 
 struct World {
     state: State<u32>,
+    /// Messages set aside.
+    aside: VecDeque<u32>,
     /// The number of the next message.
     next: u32,
     /// Messages in the channel, in the order in which they are to come out.
@@ -59,15 +67,37 @@ fn standing() -> Standing {
 impl World {
     fn new(capacity: usize) -> World {
         let state = State::new(capacity);
-        World { state, next: 0, inside: VecDeque::new(), receivers: Vec::new(), senders: Vec::new() }
+        World {
+            state,
+            aside: VecDeque::new(),
+            next: 0,
+            inside: VecDeque::new(),
+            receivers: Vec::new(),
+            senders: Vec::new(),
+        }
     }
 
     fn act(&mut self, act: Act) {
+        match act {
+            Act::Put | Act::Offer => self.look_for_room(),
+            Act::TakeAside => {}
+            _ => self.take_back(),
+        }
         let pick = |index: usize, all: &mut Vec<Number>| (!all.is_empty()).then(|| all.swap_remove(index % all.len()));
         match act {
             Act::Put => drop(self.put(false)),
             Act::Offer => drop(self.put(true)),
             Act::Take => drop(self.take()),
+            Act::SetAside if self.state.is_worth_setting_aside() => {
+                self.state.set_aside(&mut self.aside);
+                self.state.set_aside_are(self.aside.len());
+            }
+            Act::SetAside => {}
+            Act::TakeAside => {
+                if let Some(message) = self.aside.pop_front() {
+                    assert_eq!(self.inside.pop_front(), Some(message));
+                }
+            }
             Act::Wait => self.take_or_wait(None),
             Act::Come(index) => {
                 if let Some(number) = pick(index, &mut self.receivers) {
@@ -86,6 +116,22 @@ impl World {
                 {
                     self.inside.retain(|inside| *inside != message);
                 }
+            }
+        }
+    }
+
+    /// As whoever takes the channel's lock does.
+    fn take_back(&mut self) {
+        self.state.take_back(&mut self.aside);
+        self.state.set_aside_are(0);
+    }
+
+    /// As whoever takes it to send does.
+    fn look_for_room(&mut self) {
+        if self.state.has_set_aside() && !self.state.has_room() {
+            self.state.set_aside_are(self.aside.len());
+            if !self.state.has_room() {
+                self.take_back();
             }
         }
     }
@@ -133,7 +179,7 @@ impl World {
 
     /// The invariants of the state.
     fn check(&self) {
-        let (waiting, queued) = (self.state.receivers.len(), self.state.queue.len());
+        let (waiting, queued) = (self.state.receivers.len(), self.state.queue.len() + self.aside.len());
         let chosen = self.receivers.len() - waiting;
         assert!(waiting == 0 || queued <= chosen, "invariant 1: {queued} messages, {chosen} chosen, {waiting} wait");
         assert!(self.state.senders.is_empty() || !self.state.has_room(), "invariant 2");
@@ -146,12 +192,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn messages_come_out_in_order_and_nobody_is_forgotten(capacity in 0usize..4, acts in acts()) {
+    fn messages_come_out_in_order_and_nobody_is_forgotten(capacity in 0usize..9, acts in acts()) {
         let mut world = World::new(capacity);
         for act in acts {
             world.act(act);
             world.check();
         }
+        world.take_back();
         while world.take() {}
         prop_assert_eq!(world.state.queue.len(), 0);
     }

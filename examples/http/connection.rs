@@ -1,0 +1,173 @@
+//! One client, from its first byte to its last: the coroutine that each has.
+//!
+//! While there is no request, a cancel ends it: that is how the server ends. A request that has begun is shielded from
+//! it, and the client is told with the response that there will be no other.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use dormouse::net::TcpStream;
+use dormouse::{cancel, time};
+
+use super::body::Body;
+use super::exchange::{Exchange, Head};
+use super::request::{Method, Request};
+use super::server::{Server, Visit};
+use super::status::{FIELDS_TOO_LARGE, REQUEST_TIMEOUT, Refusal, URI_TOO_LONG};
+use super::target::Target;
+use super::wire::Wire;
+use super::{echo, files, plain};
+
+/// The most empty lines in front of a request.
+const EMPTY_LINES: usize = 16;
+
+/// Serves the client until one of the two has enough.
+pub(crate) fn serve(server: &Server, stream: TcpStream, peer: SocketAddr) {
+    let mut visit = Visit::begin(server, peer);
+    let mut wire = Wire::new(stream, server.options.write_timeout);
+    while is_asking(server, &mut wire) {
+        // Whatever goes wrong was told to the client if it could be.
+        match cancel::shield(|| turn(&mut visit, &mut wire)) {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => return log::debug!("{peer} left: {error}"),
+        }
+    }
+}
+
+/// Waits until the client begins a request; `false` if it has gone, or takes too long. Empty lines in front of one are
+/// none: RFC 9112, section 2.2.
+fn is_asking(server: &Server, wire: &mut Wire) -> bool {
+    let mut empty_lines = 0;
+    loop {
+        let length = match wire.buffered() {
+            [b'\n', ..] => 1,
+            [b'\r', b'\n', ..] => 2,
+            [] | [b'\r'] => 0,
+            _ => return true,
+        };
+        if length > 0 && empty_lines == EMPTY_LINES {
+            return true;
+        }
+        empty_lines += usize::from(length > 0);
+        wire.consume(length);
+        if length == 0 && !has_more(server, wire) {
+            return false;
+        }
+    }
+}
+
+/// Waits for more, without holding what is not needed meanwhile. What was answered is sent before that, and as a whole.
+fn has_more(server: &Server, wire: &mut Wire) -> bool {
+    if cancel::shield(|| wire.flush()).is_err() {
+        return false;
+    }
+    wire.rest();
+    matches!(time::timeout(server.options.idle_timeout, || wire.receive()), Ok(Ok(1..)))
+}
+
+/// One request. Gives whether there may be another.
+fn turn(visit: &mut Visit<'_>, wire: &mut Wire) -> io::Result<bool> {
+    let goes_on = match request(visit.server, wire).and_then(|request| answer(visit, wire, &request)) {
+        Err(error) => {
+            refuse(visit, wire, error.downcast()?)?;
+            false
+        }
+        Ok(goes_on) => goes_on,
+    };
+    if !goes_on {
+        wire.part()?;
+    }
+    Ok(goes_on)
+}
+
+/// Reads a head, of which there is a byte.
+fn request(server: &Server, wire: &mut Wire) -> io::Result<Request> {
+    let (mut looked_at, mut deadline) = (0, None);
+    loop {
+        let bytes = wire.buffered();
+        if matches!(bytes, [b'\n', ..] | [b'\r', b'\n', ..]) {
+            return Err(Refusal::bad("empty lines without end").into());
+        }
+        // What grows byte by byte is not read again for each of them.
+        let looks = looked_at == 0 || bytes[looked_at..].contains(&b'\n');
+        if looks && let Some((length, request)) = Request::parse(bytes)? {
+            is_short(&bytes[..length], server.options.max_head)?;
+            wire.consume(length);
+            return Ok(request);
+        }
+        is_short(bytes, server.options.max_head)?;
+        looked_at = bytes.len();
+        wire.flush()?;
+        let at = *deadline.get_or_insert_with(|| Instant::now() + server.options.head_timeout);
+        match time::deadline(at, || wire.receive()) {
+            Err(_) => return Err(Refusal::new(REQUEST_TIMEOUT, "a head that comes too slowly").into()),
+            Ok(Ok(0)) => return Err(Refusal::bad("half a head").into()),
+            Ok(received) => received?,
+        };
+    }
+}
+
+fn is_short(head: &[u8], most: usize) -> Result<(), Refusal> {
+    match head.len() <= most {
+        true => Ok(()),
+        false if !head[..most].contains(&b'\n') => Err(Refusal::new(URI_TOO_LONG, "a request line that is too long")),
+        false => Err(Refusal::new(FIELDS_TOO_LARGE, "a head that is too long")),
+    }
+}
+
+/// Answers a request. Gives whether there may be another.
+fn answer(visit: &mut Visit<'_>, wire: &mut Wire, request: &Request) -> io::Result<bool> {
+    let options = &visit.server.options;
+    let awaited = request.expects_continue && wire.buffered().is_empty();
+    let body = Body::new(request.framing, awaited, options.max_body as u64, visit.server.rate);
+    let mut exchange = match body {
+        Ok(body) => Exchange::new(wire, request, body),
+        Err(refusal) => return tell(visit, wire, refusal, request.method).map(|()| false),
+    };
+    let mut outcome = route(visit.server, &mut exchange).and_then(|()| exchange.finish());
+    if exchange.is_owed()
+        && let Err(error) = outcome
+    {
+        let refusal = error.downcast::<Refusal>()?;
+        visit.note_refusal(refusal);
+        outcome = exchange.refuse(refusal).and_then(|()| exchange.finish());
+    }
+    let (status, bytes) = exchange.told;
+    visit.note_request(request, status, bytes);
+    outcome.or_else(|error| {
+        // The response has begun, and either is complete, or the client sees that it is not.
+        visit.note_refusal(error.downcast()?);
+        Ok(false)
+    })
+}
+
+fn route(server: &Server, exchange: &mut Exchange<'_>) -> io::Result<()> {
+    match (&exchange.request.target, &server.root) {
+        (Target::Server, _) => plain::options(exchange),
+        (Target::Path(path), _) if **path == *"/" => plain::greet(exchange),
+        (Target::Path(path), _) if **path == *"/echo" => echo::echo(exchange),
+        (Target::Path(_), Some(root)) => files::serve(root, exchange),
+        (Target::Path(_), None) => files::not_found(),
+    }
+}
+
+/// Refuses what could not be read: nobody knows where a next request would begin.
+fn refuse(visit: &mut Visit<'_>, wire: &mut Wire, refusal: Refusal) -> io::Result<()> {
+    tell(visit, wire, refusal, Method::Other)
+}
+
+fn tell(visit: &mut Visit<'_>, wire: &mut Wire, refusal: Refusal, method: Method) -> io::Result<()> {
+    visit.note_refusal(refusal);
+    let text = format!("{refusal}\n");
+    let fields: &[(&str, &dyn std::fmt::Display)] = &[("Content-Type", &"text/plain; charset=utf-8")];
+    let length = Some(text.len() as u64);
+    wire.compose(|output| {
+        Head { status: refusal.status, length, fields, goes_on: false, is_old: false }.write(output)
+    })?;
+    if method != Method::Head {
+        wire.put(text.as_bytes());
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+/// Serves files, a line of text at /, and an echo at /echo, over HTTP/1.1. Ctrl-C ends it once the requests under way
+/// are answered.
+#[derive(Parser, Debug, Clone)]
+#[command(name = "http", version)]
+pub(crate) struct Options {
+    /// Where to listen
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) addr: String,
+
+    /// Threads that run coroutines; one for each core unless given
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<usize>,
+
+    /// Bytes of each coroutine's stack, such as 64K; the library's own choice unless given
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub(crate) stack: Option<usize>,
+
+    /// Serve the files below this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+
+    /// The longest head of a request
+    #[arg(long, value_name = "BYTES", default_value = "16K", value_parser = bytes)]
+    pub(crate) max_head: usize,
+
+    /// The longest body of a request
+    #[arg(long, value_name = "BYTES", default_value = "64M", value_parser = bytes)]
+    pub(crate) max_body: usize,
+
+    /// Seconds that a connection may be without a request
+    #[arg(long, value_name = "S", default_value = "75", value_parser = seconds)]
+    pub(crate) idle_timeout: Duration,
+
+    /// Seconds that a head may take from its first byte to its last
+    #[arg(long, value_name = "S", default_value = "10", value_parser = seconds)]
+    pub(crate) head_timeout: Duration,
+
+    /// Seconds in which a client has to take what is sent at a time, 64 KiB at the most
+    #[arg(long, value_name = "S", default_value = "30", value_parser = seconds)]
+    pub(crate) write_timeout: Duration,
+
+    /// The slowest that a body may come, in bytes a second
+    #[arg(long, value_name = "BYTES", default_value_t = 512)]
+    pub(crate) min_rate: u32,
+
+    /// Seconds over which that is averaged
+    #[arg(long, value_name = "S", default_value = "10", value_parser = seconds)]
+    pub(crate) min_rate_window: Duration,
+
+    /// Seconds that requests under way have, once the server is asked to end
+    #[arg(long, value_name = "S", default_value = "10", value_parser = seconds)]
+    pub(crate) drain: Duration,
+
+    /// Log a line for each request
+    #[arg(long)]
+    pub(crate) log_requests: bool,
+}
+
+fn bytes(text: &str) -> Result<usize, String> {
+    let (digits, unit) = match text.char_indices().next_back() {
+        Some((last, 'K' | 'k')) => (&text[..last], 1 << 10),
+        Some((last, 'M' | 'm')) => (&text[..last], 1 << 20),
+        _ => (text, 1),
+    };
+    let number: usize = digits.parse().map_err(|error| format!("{error}"))?;
+    number.checked_mul(unit).filter(|bytes| *bytes > 0).ok_or_else(|| "must be above zero, and fit".into())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("must be above zero, and fit".into()),
+    }
+}

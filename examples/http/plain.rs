@@ -1,0 +1,21 @@
+//! What is answered without a file: a line of text, and what the server as a whole can do.
+
+use std::io;
+
+use super::exchange::Exchange;
+use super::status::OK;
+
+const GREETING: &[u8] = b"Hello, World!";
+
+/// At `/`.
+pub(crate) fn greet(exchange: &mut Exchange<'_>) -> io::Result<()> {
+    match exchange.only_reads()? {
+        true => exchange.answer(OK, GREETING, &[("Content-Type", &"text/plain")]),
+        false => Ok(()),
+    }
+}
+
+/// `OPTIONS *`.
+pub(crate) fn options(exchange: &mut Exchange<'_>) -> io::Result<()> {
+    exchange.answer(OK, b"", &[("Allow", &"GET, HEAD, OPTIONS")])
+}

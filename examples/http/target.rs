@@ -1,0 +1,100 @@
+//! Targets of requests: RFC 9112, section 3.2, and the file that one names. Pure.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use super::status::{NOT_FOUND, Refusal};
+
+/// What a request is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// A path that begins with a slash, as it was sent, without its query.
+    Path(Box<str>),
+    /// The server as a whole, `*`.
+    Server,
+}
+
+impl Target {
+    /// Of a request that is not CONNECT. Gives the authority, too, where the target has one.
+    pub(crate) fn parse(text: &str) -> Result<(Target, Option<&str>), Refusal> {
+        if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+            return Err(Refusal::bad("a character that no target may have"));
+        }
+        if text == "*" {
+            return Ok((Target::Server, None));
+        }
+        if text.starts_with('/') {
+            return Ok((Target::path(text), None));
+        }
+        let (scheme, rest) = text.split_once("://").ok_or(Refusal::bad("a target of no known form"))?;
+        if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+            return Err(Refusal::bad("a target of another scheme"));
+        }
+        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        if !is_authority(authority.as_bytes()) || authority.is_empty() {
+            return Err(Refusal::bad("a malformed authority"));
+        }
+        Ok((if path.starts_with('/') { Target::path(path) } else { Target::path("/") }, Some(authority)))
+    }
+
+    fn path(text: &str) -> Target {
+        Target::Path(text.split('?').next().unwrap_or(text).into())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Target::Path(path) => path,
+            Target::Server => "*",
+        }
+    }
+}
+
+/// Whether it may be the value of Host: a host and perhaps a port. Users are no part of one.
+pub(crate) fn is_authority(text: &[u8]) -> bool {
+    let (host, port) = match text.iter().rposition(|byte| *byte == b':') {
+        Some(colon) if !text[colon..].contains(&b']') => (&text[..colon], &text[colon + 1..]),
+        _ => (text, &[][..]),
+    };
+    let is_literal = host.starts_with(b"[") && host.ends_with(b"]");
+    let name = if is_literal { &host[1..host.len() - 1] } else { host };
+    let fits =
+        |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(byte) || is_literal && *byte == b':';
+    name.iter().all(fits) && port.iter().all(u8::is_ascii_digit)
+}
+
+/// The file that a path names, from the root on. Nothing leads out of it: a segment `..` is refused, not resolved, and
+/// so is a slash that was written otherwise.
+pub(crate) fn file_of(path: &str) -> Result<PathBuf, Refusal> {
+    let mut file = PathBuf::new();
+    for segment in path.split('/') {
+        let segment = decode(segment)?;
+        match segment.as_slice() {
+            b"" | b"." => {}
+            b".." => return Err(Refusal::new(NOT_FOUND, "a path that leads upwards")),
+            name if name.contains(&b'/') || name.contains(&0) => {
+                return Err(Refusal::new(NOT_FOUND, "a name that no file has"));
+            }
+            _ => file.push(OsString::from_vec(segment)),
+        }
+    }
+    Ok(file)
+}
+
+/// Takes back percent-encoding: RFC 3986, section 2.1.
+fn decode(segment: &str) -> Result<Vec<u8>, Refusal> {
+    let mut bytes = segment.bytes();
+    let mut decoded = Vec::with_capacity(segment.len());
+    let digit = |bytes: &mut std::str::Bytes<'_>| bytes.next().and_then(|byte| (byte as char).to_digit(16));
+    while let Some(byte) = bytes.next() {
+        let byte = match byte {
+            b'%' => match (digit(&mut bytes), digit(&mut bytes)) {
+                (Some(high), Some(low)) => (high * 16 + low) as u8,
+                _ => return Err(Refusal::bad("a malformed percent-encoding")),
+            },
+            byte => byte,
+        };
+        decoded.push(byte);
+    }
+    Ok(decoded)
+}
