@@ -3,7 +3,7 @@
 use super::*;
 use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 fn many_are_inside_together_and_one_is_alone() {
@@ -40,7 +40,8 @@ fn who_waits_to_be_alone_keeps_newcomers_out() {
             alone.send("alone").unwrap();
             drop(alone);
         });
-        while passage.0.load(Ordering::Relaxed) & ALONE == 0 {
+        let start = Instant::now();
+        while passage.0.load(Ordering::Relaxed) & ALONE == 0 && start.elapsed() < Duration::from_secs(10) {
             std::thread::yield_now();
         }
         scope.spawn(|| {
@@ -48,8 +49,9 @@ fn who_waits_to_be_alone_keeps_newcomers_out() {
             says.send("inside").unwrap();
             drop(says);
         });
-        assert!(said.recv_timeout(Duration::from_millis(20)).is_err());
+        let early = said.recv_timeout(Duration::from_millis(20));
         drop(inside);
+        assert!(early.is_err(), "{early:?} while somebody is inside");
         assert_eq!(said.iter().collect::<Vec<_>>(), ["alone", "inside"]);
     });
 }
