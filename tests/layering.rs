@@ -47,6 +47,7 @@ const RUNTIME: &[&str] = &[
     "trim",
     "overflow",
     "locals",
+    "shelf",
     "worker",
     "os_thread",
     "current",
@@ -59,6 +60,8 @@ const RUNTIME: &[&str] = &[
     "task",
     "wait",
     "budget",
+    "loan",
+    "passage",
     "block_on",
     "signal",
     "sync",
@@ -86,6 +89,7 @@ const RUNTIME: &[&str] = &[
 /// The rooms of the sockets, lowest first.
 const NET: &[&str] = &[
     "sys",
+    "switch",
     "progress",
     "backlog",
     "permit",
@@ -95,11 +99,16 @@ const NET: &[&str] = &[
     "admission",
     "acceptor",
     "resolve",
+    "whole",
+    "file",
     "tcp",
     "udp",
     "unix",
     "counted",
     "os",
+    "stream",
+    "buffer",
+    "copy",
     "lib",
 ];
 

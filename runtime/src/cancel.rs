@@ -72,7 +72,8 @@
 //! of it, ends both waits.
 //!
 //! Some operations do a part and then wait: `read_exact`, `write_all`, and a `write` to a stream, which as std's goes on until all is
-//! sent. How far they came is lost with their frame; `net::ReadCounted` and `net::WriteCounted` keep the count.
+//! sent. How far they came is lost with their frame; `net::ReadCounted` and `net::WriteCounted` keep the count. So do
+//! `send_file_counted`, `net::copy_counted`, `write_all_buf` and a `net::BufWriter`, which goes on where it was.
 //!
 //! A panic hook had best not park: a panic in what is left of it then is one like any other, which calls the hook again.
 //!

@@ -25,6 +25,7 @@
 //! | `slot`, `slots` | a coroutine's state and its table of transitions; all of a worker's |
 //! | `trim`, `overflow` | parked stacks given back; overflows named |
 //! | `locals` | what one coroutine keeps in coroutine-local storage |
+//! | `shelf` | buffers and pipes that nobody uses now |
 //! | `worker`, `current` | the loop; who runs on this thread |
 //!
 //! | above it | |
@@ -33,6 +34,8 @@
 //! | `listed`, `joining` | who waits for an end on no worker; how a handle is waited for, and what is said of what is lost |
 //! | `time` | timeouts around any code |
 //! | `wait`, `budget` | waiting for an fd |
+//! | `loan` | what is borrowed from the shelf |
+//! | `passage` | calls that must not overlap with a change |
 //! | `block_on`, `task` | futures, polled by us; a handle, polled by others |
 //! | `signal` | waiting for signals |
 //! | `sync` | locks, channels, notifications |
@@ -73,6 +76,7 @@ mod joining;
 mod lease;
 mod linger;
 mod listed;
+pub mod loan;
 mod locals;
 mod lock;
 mod long_run;
@@ -84,6 +88,7 @@ mod overflow;
 mod pace;
 mod panic_count;
 mod park;
+pub mod passage;
 mod pipe;
 mod placement;
 mod poller;
@@ -96,6 +101,7 @@ mod ready_queue;
 mod remote;
 mod roster;
 mod runtime;
+mod shelf;
 pub mod signal;
 mod slot;
 mod slots;
