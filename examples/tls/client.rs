@@ -1,0 +1,107 @@
+//! One client, from its handshake to its end: the coroutine that each has.
+//!
+//! 1. Each wait for the client has a limit (`within`). What one ends fails and is not unwound, nor by the server's end:
+//!    the connection is whole, and the client can be told.
+//! 2. The end of what a client sends is its close_notify. Without that somebody else may have cut it short: an error,
+//!    of kind `UnexpectedEof`. RFC 8446, section 6.1.
+//! 3. What was begun to be sent is sent: the server's end strikes only where a client is waited for (`cancel::shield`).
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dormouse::net::TcpStream;
+use dormouse::{cancel, time};
+use rustls::{ServerConnection, StreamOwned};
+
+use super::https;
+use super::server::Server;
+
+/// A client's connection: it reads and writes as any stream does.
+pub(crate) type Tls = StreamOwned<ServerConnection, TcpStream>;
+
+/// What one record holds at the most.
+pub(crate) const PIECE: usize = 16 * 1024;
+
+/// How long, and for how many bytes, a client that was told of the end may go on sending.
+const FAREWELL: (Duration, usize) = (Duration::from_secs(2), 1 << 20);
+
+/// Serves the client until one of the two has enough.
+pub(crate) fn serve(server: &Server, stream: TcpStream, peer: SocketAddr) {
+    let outcome = ServerConnection::new(Arc::clone(&server.config)).map_err(io::Error::other).and_then(|connection| {
+        let mut tls = Tls::new(connection, stream);
+        let outcome = talk(server, &mut tls, peer);
+        // Also to a client that has failed: an alert says why, and what came and was not read would reset the connection
+        // before it arrives.
+        let parted = cancel::shield(|| within(FAREWELL.0, || part(&mut tls)));
+        log::debug!("{peer} left: {:?}", parted.err());
+        outcome
+    });
+    match outcome {
+        Ok(()) => {}
+        // The server's end is nobody's failure.
+        Err(_) if cancel::is_cancelled() => {}
+        Err(error) => server.note_failure(peer, &error),
+    }
+}
+
+fn talk(server: &Server, tls: &mut Tls, peer: SocketAddr) -> io::Result<()> {
+    within(server.options.handshake_timeout, || shake_hands(tls))?;
+    server.note_handshake();
+    log::debug!("{peer}: {:?}, {:?}", tls.conn.protocol_version(), tls.conn.negotiated_cipher_suite());
+    if server.options.https { https::serve(server, tls) } else { echo(server, tls) }
+}
+
+/// Not left to the first read, so that it has a limit of its own.
+fn shake_hands(tls: &mut Tls) -> io::Result<()> {
+    while tls.conn.is_handshaking() {
+        if tls.conn.complete_io(&mut tls.sock)? == (0, 0) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(())
+}
+
+fn echo(server: &Server, tls: &mut Tls) -> io::Result<()> {
+    // On the heap: a stack is as long as the deepest that any client ever went.
+    let mut piece = vec![0; PIECE];
+    loop {
+        match within(server.options.idle_timeout, || tls.read(&mut piece))? {
+            0 => return Ok(()),
+            count => send(server, tls, &piece[..count])?,
+        }
+    }
+}
+
+/// Sends all of it: invariant 3.
+pub(crate) fn send(server: &Server, tls: &mut Tls, bytes: &[u8]) -> io::Result<()> {
+    let sent = || {
+        tls.write_all(bytes)?;
+        tls.flush()
+    };
+    cancel::shield(|| within(server.options.write_timeout, sent))
+}
+
+/// Tells the client that this is all, and waits for its word of the same, or that it leaves.
+fn part(tls: &mut Tls) -> io::Result<()> {
+    tls.conn.send_close_notify();
+    // A flush would go on with a handshake that is not done.
+    while tls.conn.wants_write() {
+        tls.conn.write_tls(&mut tls.sock)?;
+    }
+    tls.sock.shutdown(Shutdown::Write)?;
+    let (mut unread, mut count) = ([0; 512], 0);
+    while count < FAREWELL.1 {
+        match tls.sock.read(&mut unread)? {
+            0 => break,
+            more => count += more,
+        }
+    }
+    Ok(())
+}
+
+/// Calls `f`, in which each wait fails once that long has passed: invariant 1.
+pub(crate) fn within<T>(limit: Duration, f: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    time::timeout(limit, || cancel::as_errors(f))?
+}
