@@ -2,13 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 use clap::Parser;
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use rustls::crypto::ring;
-use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
 
 use crate::example::{self, Options, Summary};
@@ -19,43 +18,43 @@ pub(crate) type Client = StreamOwned<ClientConnection, TcpStream>;
 
 pub(crate) const BOTH: &[&SupportedProtocolVersion] = &[&rustls::version::TLS12, &rustls::version::TLS13];
 
-/// A certificate, as the client trusts it and as the server reads it.
-struct Identity {
-    der: CertificateDer<'static>,
-    cert: PathBuf,
-    key: PathBuf,
-}
-
-fn identity() -> &'static Identity {
-    static IDENTITY: OnceLock<Identity> = OnceLock::new();
-    IDENTITY.get_or_init(|| {
-        let directory = std::env::temp_dir().join(format!("dormouse-tls-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).unwrap();
-        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".into()]).unwrap();
-        let made = Identity { der: cert.der().clone(), cert: directory.join("cert"), key: directory.join("key") };
-        std::fs::write(&made.cert, cert.pem()).unwrap();
-        std::fs::write(&made.key, signing_key.serialize_pem()).unwrap();
-        made
-    })
+/// The server's certificate and its key.
+fn identity() -> &'static CertifiedKey<KeyPair> {
+    static IDENTITY: OnceLock<CertifiedKey<KeyPair>> = OnceLock::new();
+    IDENTITY.get_or_init(|| generate_simple_self_signed(["localhost".into()]).unwrap())
 }
 
 /// A server that the clients here trust.
 pub(crate) fn start(arguments: &[&str]) -> Server {
-    let Identity { cert, key, .. } = identity();
+    static STARTED: AtomicUsize = AtomicUsize::new(0);
+    // ORDERING: Relaxed: each call gets a number of its own, and nothing else is told by it.
+    let number = STARTED.fetch_add(1, Relaxed);
+    let place = std::env::temp_dir().join(format!("dormouse-tls-{}-{number}", std::process::id()));
+    let (cert, key) = (place.with_extension("cert"), place.with_extension("key"));
+    std::fs::write(&cert, identity().cert.pem()).unwrap();
+    std::fs::write(&key, identity().signing_key.serialize_pem()).unwrap();
     let certificate = ["--cert", cert.to_str().unwrap(), "--key", key.to_str().unwrap()];
-    start_with(&[&certificate, arguments].concat())
+    let server = start_with(&[&certificate, arguments].concat());
+    // It has read them before it listened.
+    std::fs::remove_file(&cert).unwrap();
+    std::fs::remove_file(&key).unwrap();
+    server
 }
 
 pub(crate) fn start_with(arguments: &[&str]) -> Server {
-    let fixed = ["tls", "--addr", "127.0.0.1:0", "--workers", "2"];
-    let options = Options::parse_from(fixed.iter().chain(arguments));
+    let options = options(arguments);
     Served::start(move |ready, stop| example::run(&options, ready, stop))
+}
+
+pub(crate) fn options(arguments: &[&str]) -> Options {
+    let fixed = ["tls", "--addr", "127.0.0.1:0", "--workers", "2"];
+    Options::parse_from(fixed.iter().chain(arguments))
 }
 
 /// A client that has not said anything yet.
 pub(crate) fn client(server: &Server, versions: &[&'static SupportedProtocolVersion], protocols: &[&str]) -> Client {
     let mut roots = RootCertStore::empty();
-    roots.add(identity().der.clone()).unwrap();
+    roots.add(identity().cert.der().clone()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let mut config =
         config.with_protocol_versions(versions).unwrap().with_root_certificates(roots).with_no_client_auth();
