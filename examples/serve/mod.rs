@@ -9,6 +9,7 @@
 #![allow(dead_code, unused_imports, reason = "each server uses its own part")]
 
 mod date;
+mod high_water;
 mod log_limit;
 mod logger;
 mod options;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 use dormouse::signal::{SIGINT, SIGTERM, Signals};
 
 pub(crate) use date::Date;
+pub(crate) use high_water::HighWater;
 pub(crate) use log_limit::LogLimit;
 pub(crate) use options::Options;
 pub(crate) use server::{Totals, run};

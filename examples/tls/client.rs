@@ -6,7 +6,7 @@
 //!    of kind `UnexpectedEof`. RFC 8446, section 6.1.
 //! 3. What was begun to be sent is sent: the server's end strikes only where a client is waited for (`cancel::shield`).
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,33 +21,31 @@ use super::server::Server;
 /// A client's connection: it reads and writes as any stream does.
 pub(crate) type Tls = StreamOwned<ServerConnection, TcpStream>;
 
-/// What one record holds at the most.
-pub(crate) const PIECE: usize = 16 * 1024;
-
 /// How long, and for how many bytes, a client that was told of the end may go on sending.
 const FAREWELL: (Duration, usize) = (Duration::from_secs(2), 1 << 20);
 
 /// Serves the client until one of the two has enough.
 pub(crate) fn serve(server: &Server, stream: TcpStream, peer: SocketAddr) {
-    let outcome = ServerConnection::new(Arc::clone(&server.config)).map_err(io::Error::other).and_then(|connection| {
-        let mut tls = Tls::new(connection, stream);
-        let outcome = talk(server, &mut tls, peer);
-        // Also to a client that has failed: an alert says why, and what came and was not read would reset the connection
-        // before it arrives.
-        let parted = cancel::shield(|| within(FAREWELL.0, || part(&mut tls)));
-        log::debug!("{peer} left: {:?}", parted.err());
-        outcome
-    });
-    match outcome {
+    let mut tls = match ServerConnection::new(Arc::clone(&server.config)) {
+        Ok(connection) => Tls::new(connection, stream),
+        Err(error) => return server.note_failure(peer, &io::Error::other(error)),
+    };
+    match talk(server, &mut tls, peer) {
         Ok(()) => {}
         // The server's end is nobody's failure.
         Err(_) if cancel::is_cancelled() => {}
         Err(error) => server.note_failure(peer, &error),
     }
+    // Also from a client that has failed: an alert says why, and what came and was not read would reset the connection
+    // before it arrives.
+    let parted = cancel::shield(|| within(FAREWELL.0, || part(&mut tls)));
+    log::debug!("{peer} left: {:?}", parted.err());
 }
 
 fn talk(server: &Server, tls: &mut Tls, peer: SocketAddr) -> io::Result<()> {
     within(server.options.handshake_timeout, || shake_hands(tls))?;
+    // No coroutine here ever goes deeper; later its stack may have been given back meanwhile.
+    server.stack.note();
     server.note_handshake();
     log::debug!("{peer}: {:?}, {:?}", tls.conn.protocol_version(), tls.conn.negotiated_cipher_suite());
     if server.options.https { https::serve(server, tls) } else { echo(server, tls) }
@@ -64,14 +62,21 @@ fn shake_hands(tls: &mut Tls) -> io::Result<()> {
 }
 
 fn echo(server: &Server, tls: &mut Tls) -> io::Result<()> {
-    // On the heap: a stack is as long as the deepest that any client ever went.
-    let mut piece = vec![0; PIECE];
-    loop {
-        match within(server.options.idle_timeout, || tls.read(&mut piece))? {
-            0 => return Ok(()),
-            count => send(server, tls, &piece[..count])?,
-        }
+    let mut piece = Vec::new();
+    while within(server.options.idle_timeout, || receive(tls, &mut piece))? > 0 {
+        // Taken: a client that waits has no buffer here.
+        send(server, tls, &std::mem::take(&mut piece))?;
     }
+    Ok(())
+}
+
+/// Waits for more behind what is there, and gives how many bytes; 0 is the end of what the client sends: invariant 2.
+pub(crate) fn receive(tls: &mut Tls, input: &mut Vec<u8>) -> io::Result<usize> {
+    let piece = tls.fill_buf()?;
+    let count = piece.len();
+    input.extend_from_slice(piece);
+    tls.consume(count);
+    Ok(count)
 }
 
 /// Sends all of it: invariant 3.

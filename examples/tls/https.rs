@@ -1,12 +1,12 @@
 //! Just enough of HTTP/1.1 to see a page in a browser; `examples/http` has all of it.
 
 use std::fmt::Write;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 
 use dormouse::cancel;
 use httparse::{EMPTY_HEADER, Status};
 
-use super::client::{PIECE, Tls, send, within};
+use super::client::{Tls, receive, send, within};
 use super::serve::Date;
 use super::server::Server;
 
@@ -74,14 +74,6 @@ fn request(tls: &mut Tls, input: &mut Input) -> io::Result<Request> {
             return Err(io::Error::new(ErrorKind::InvalidData, "half a request"));
         }
     }
-}
-
-fn receive(tls: &mut Tls, input: &mut Input) -> io::Result<usize> {
-    let begin = input.len();
-    input.resize(begin + PIECE, 0);
-    let received = tls.read(&mut input[begin..]);
-    input.truncate(begin + *received.as_ref().unwrap_or(&0));
-    received
 }
 
 /// The request that these bytes begin with, or what is wrong with it; `None` while there may be more of it.

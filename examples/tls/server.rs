@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use rustls::ServerConfig;
 
 use super::options::Options;
-use super::serve::{self, LogLimit, Totals};
+use super::serve::{self, HighWater, LogLimit, Totals};
 use super::{certificate, client};
 
 /// What all connections share.
@@ -18,6 +18,7 @@ use super::{certificate, client};
 pub(crate) struct Server {
     pub(crate) options: Options,
     pub(crate) config: Arc<ServerConfig>,
+    pub(crate) stack: HighWater,
     /// Of what clients do wrong.
     log_limit: LogLimit,
     handshakes: AtomicU64,
@@ -53,6 +54,7 @@ pub(crate) fn run(
     let server = Arc::new(Server {
         options: options.clone(),
         config: certificate::config(options)?,
+        stack: HighWater::default(),
         log_limit: LogLimit::new(),
         handshakes: AtomicU64::new(0),
         failures: AtomicU64::new(0),
@@ -62,7 +64,8 @@ pub(crate) fn run(
         let server = Arc::clone(&server);
         move |stream, peer| client::serve(&server, stream, peer)
     };
-    let totals = serve::run(&options.serve, client, ready, stop)?;
+    let mut totals = serve::run(&options.serve, client, ready, stop)?;
+    totals.stack = totals.stack.max(server.stack.most());
     let [handshakes, failures, truncated] =
         [&server.handshakes, &server.failures, &server.truncated].map(|count| count.load(Relaxed));
     Ok(Summary { totals, handshakes, failures, truncated })

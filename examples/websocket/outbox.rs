@@ -2,7 +2,7 @@
 //!
 //! Knows no sockets.
 //!
-//! 1. It is bounded by bytes, but takes a frame of any length when it is empty.
+//! 1. It takes a frame of any length while less than its limit of bytes waits: what it holds is bounded by that and a frame.
 //! 2. Who can wait does (`push`), and is thereby as slow as the client. Who tells many (`offer`) does not: then the client
 //!    misses that, and all that follows until it has taken what is here; then it is told how much it missed. So one slow
 //!    client slows down nobody else, and gets whole stretches of a talk, not single words.
@@ -29,7 +29,7 @@ pub(crate) struct Outbox {
     to_send: Condvar,
     /// There is room, or the end.
     room: Condvar,
-    /// The most bytes that wait: invariant 1.
+    /// Of bytes: invariant 1.
     limit: usize,
 }
 
@@ -57,7 +57,7 @@ impl Outbox {
     /// Waits for room.
     pub(crate) fn push(&self, frame: Bytes) -> Result<(), Ended> {
         let mut state = self.state.lock().unwrap();
-        while !state.is_ended && !state.fits(&frame, self.limit) {
+        while !state.is_ended && !state.has_room(self.limit) {
             let (locked, waited) = self.room.wait_timeout(state, LONG).unwrap();
             state = locked;
             if waited.timed_out() && cancel::is_cancelled() {
@@ -78,7 +78,7 @@ impl Outbox {
         if state.is_ended {
             return false;
         }
-        if state.missed > 0 || !state.fits(frame, self.limit) {
+        if state.missed > 0 || !state.has_room(self.limit) {
             state.missed += 1;
             return true;
         }
@@ -142,8 +142,8 @@ impl Outbox {
 }
 
 impl State {
-    fn fits(&self, frame: &Bytes, limit: usize) -> bool {
-        self.frames.is_empty() || self.bytes + frame.len() <= limit
+    fn has_room(&self, limit: usize) -> bool {
+        self.bytes < limit
     }
 
     fn add(&mut self, frame: Bytes) {

@@ -4,14 +4,12 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-
-use dormouse::thread;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::client;
 use super::options::Options;
 use super::rooms::Rooms;
-use super::serve::{self, LogLimit, Totals};
+use super::serve::{self, HighWater, LogLimit, Totals};
 
 /// What all connections share.
 // ORDERING: all counts are Relaxed: they order nothing, and are read for good behind the runtime's end.
@@ -19,14 +17,13 @@ use super::serve::{self, LogLimit, Totals};
 pub(crate) struct Server {
     pub(crate) options: Options,
     pub(crate) rooms: Rooms,
+    pub(crate) stack: HighWater,
     /// Of what clients do wrong.
     log_limit: LogLimit,
     sessions: AtomicU64,
     messages: AtomicU64,
     missed: AtomicU64,
     failures: AtomicU64,
-    /// The most bytes of stack that a writer has used.
-    stack: AtomicUsize,
 }
 
 /// What a server did.
@@ -59,19 +56,19 @@ pub(crate) fn run(
     let server = Arc::new(Server {
         options: options.clone(),
         rooms: Rooms::default(),
+        stack: HighWater::default(),
         log_limit: LogLimit::new(),
         sessions: AtomicU64::new(0),
         messages: AtomicU64::new(0),
         missed: AtomicU64::new(0),
         failures: AtomicU64::new(0),
-        stack: AtomicUsize::new(0),
     });
     let client = {
         let server = Arc::clone(&server);
         move |stream, peer| client::serve(&server, &stream, peer)
     };
     let mut totals = serve::run(&options.serve, client, ready, stop)?;
-    totals.stack = totals.stack.max(server.stack.load(Relaxed));
+    totals.stack = totals.stack.max(server.stack.most());
     let [sessions, messages, missed, failures] =
         [&server.sessions, &server.messages, &server.missed, &server.failures].map(|count| count.load(Relaxed));
     Ok(Summary { totals, sessions, messages, missed, failures })
@@ -91,13 +88,6 @@ impl Server {
         self.failures.fetch_add(1, Relaxed);
         if self.log_limit.allows() {
             log::info!("{peer}: {why}");
-        }
-    }
-
-    /// Notes how much of the calling coroutine's stack was used; those that the accept loop began are noted anyway.
-    pub(crate) fn note_stack(&self) {
-        if let Ok(Some(bytes)) = thread::stack_high_water() {
-            self.stack.fetch_max(bytes, Relaxed);
         }
     }
 }

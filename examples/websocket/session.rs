@@ -44,6 +44,9 @@ enum End {
     Gone(String),
 }
 
+/// A message of so many bytes is one behind which the stack is looked at.
+const LONG: usize = 64 * 1024;
+
 const AWAY: End = End::Close(CloseCode::Away, "the server ends");
 
 /// What the client's messages are for.
@@ -138,7 +141,7 @@ impl Session<'_> {
     }
 
     fn take(&mut self, message: Result<&str, Bytes>) -> Result<(), End> {
-        let mut missed = 0;
+        let (mut missed, is_long) = (0, message.as_ref().map_or_else(Bytes::len, |text| text.len()) >= LONG);
         match (&self.endpoint, message) {
             (Endpoint::Echo, message) => {
                 let frame = message.map_or_else(frames::binary, frames::text);
@@ -146,6 +149,9 @@ impl Session<'_> {
             }
             (Endpoint::Chat(place), Ok(text)) => missed = place.say(text),
             (Endpoint::Chat(_), Err(_)) => return Err(End::Close(CloseCode::Unsupported, "only text is told")),
+        }
+        if is_long {
+            self.server.stack.note();
         }
         self.server.note_message(missed);
         Ok(())

@@ -24,7 +24,7 @@ pub(crate) fn run(server: &Server, stream: &TcpStream, outbox: &Outbox) {
         outbox.give_up();
         let _ = stream.shutdown(Shutdown::Both);
     }
-    server.note_stack();
+    server.stack.note();
 }
 
 fn send_all(stream: &TcpStream, outbox: &Outbox, limit: Duration) -> io::Result<()> {
