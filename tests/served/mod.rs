@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use dormouse::sync::mpsc;
+use socket2::{Domain, Socket, Type};
 
 /// What nothing here takes: after that, something hangs.
 pub(crate) const BOUND: Duration = Duration::from_secs(20);
@@ -70,11 +71,22 @@ impl<S> Drop for Served<S> {
 
 /// A connection, each of whose waits is bounded.
 pub(crate) fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).unwrap();
+    with_bounds(TcpStream::connect(address).unwrap())
+}
+
+fn with_bounds(stream: TcpStream) -> TcpStream {
     stream.set_read_timeout(Some(BOUND)).unwrap();
     stream.set_write_timeout(Some(BOUND)).unwrap();
     stream.set_nodelay(true).unwrap();
     stream
+}
+
+/// As `connect`, with little room for what comes: the kernel's own choice grows to many megabytes.
+pub(crate) fn connect_small(address: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(32 * 1024).unwrap();
+    socket.connect(&address.into()).unwrap();
+    with_bounds(socket.into())
 }
 
 /// Whether a program is here. Where everything must run, it has to be.

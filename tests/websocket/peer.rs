@@ -22,7 +22,12 @@ pub(crate) fn start(arguments: &[&str]) -> Server {
 
 /// A client at this path.
 pub(crate) fn open(address: SocketAddr, path: &str) -> Client {
-    let (client, response) = tungstenite::client(format!("ws://{address}{path}"), connect(address)).unwrap();
+    open_on(connect(address), path)
+}
+
+pub(crate) fn open_on(stream: TcpStream, path: &str) -> Client {
+    let address = stream.peer_addr().unwrap();
+    let (client, response) = tungstenite::client(format!("ws://{address}{path}"), stream).unwrap();
     assert_eq!(response.status(), 101);
     client
 }
