@@ -10,6 +10,7 @@
 
 mod date;
 mod high_water;
+mod limits;
 mod log_limit;
 mod logger;
 mod options;
@@ -25,6 +26,7 @@ use dormouse::signal::{SIGINT, SIGTERM, Signals};
 
 pub(crate) use date::Date;
 pub(crate) use high_water::HighWater;
+pub(crate) use limits::{part, within};
 pub(crate) use log_limit::LogLimit;
 pub(crate) use options::Options;
 pub(crate) use server::{Totals, run};

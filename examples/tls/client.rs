@@ -6,23 +6,24 @@
 //!    of kind `UnexpectedEof`. RFC 8446, section 6.1.
 //! 3. What was begun to be sent is sent: the server's end strikes only where a client is waited for (`cancel::shield`).
 
-use std::io::{self, BufRead, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::io::{self, BufRead, Write};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dormouse::cancel;
 use dormouse::net::TcpStream;
-use dormouse::{cancel, time};
 use rustls::{ServerConnection, StreamOwned};
 
 use super::https;
+use super::serve::{part, within};
 use super::server::Server;
 
 /// A client's connection: it reads and writes as any stream does.
 pub(crate) type Tls = StreamOwned<ServerConnection, TcpStream>;
 
-/// How long, and for how many bytes, a client that was told of the end may go on sending.
-const FAREWELL: (Duration, usize) = (Duration::from_secs(2), 1 << 20);
+/// How long it may take to tell the client of the end.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Serves the client until one of the two has enough.
 pub(crate) fn serve(server: &Server, stream: TcpStream, peer: SocketAddr) {
@@ -38,7 +39,8 @@ pub(crate) fn serve(server: &Server, stream: TcpStream, peer: SocketAddr) {
     }
     // Also from a client that has failed: an alert says why, and what came and was not read would reset the connection
     // before it arrives.
-    let parted = cancel::shield(|| within(FAREWELL.0, || part(&mut tls)));
+    let told = cancel::shield(|| within(GOODBYE, || say_goodbye(&mut tls)));
+    let parted = told.and_then(|()| part(&tls.sock));
     log::debug!("{peer} left: {:?}", parted.err());
 }
 
@@ -88,25 +90,12 @@ pub(crate) fn send(server: &Server, tls: &mut Tls, bytes: &[u8]) -> io::Result<(
     cancel::shield(|| within(server.options.write_timeout, sent))
 }
 
-/// Tells the client that this is all, and waits for its word of the same, or that it leaves.
-fn part(tls: &mut Tls) -> io::Result<()> {
+/// Tells the client that this is all.
+fn say_goodbye(tls: &mut Tls) -> io::Result<()> {
     tls.conn.send_close_notify();
     // A flush would go on with a handshake that is not done.
     while tls.conn.wants_write() {
         tls.conn.write_tls(&mut tls.sock)?;
     }
-    tls.sock.shutdown(Shutdown::Write)?;
-    let (mut unread, mut count) = ([0; 512], 0);
-    while count < FAREWELL.1 {
-        match tls.sock.read(&mut unread)? {
-            0 => break,
-            more => count += more,
-        }
-    }
     Ok(())
-}
-
-/// Calls `f`, in which each wait fails once that long has passed: invariant 1.
-pub(crate) fn within<T>(limit: Duration, f: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    time::timeout(limit, || cancel::as_errors(f))?
 }

@@ -6,8 +6,8 @@ use std::io::{self, ErrorKind};
 use dormouse::cancel;
 use httparse::{EMPTY_HEADER, Status};
 
-use super::client::{Tls, receive, send, within};
-use super::serve::Date;
+use super::client::{Tls, receive, send};
+use super::serve::{Date, within};
 use super::server::Server;
 
 const PAGE: &str = "<!doctype html><title>dormouse</title><p>Hello over TLS, from a coroutine.\n";

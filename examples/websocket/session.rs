@@ -23,10 +23,10 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Bytes, Error, Message, WebSocket};
 
-use super::client::within;
 use super::head::Wish;
 use super::outbox::{Ended, Outbox};
 use super::rooms::Place;
+use super::serve::within;
 use super::server::Server;
 use super::{frames, writer};
 
