@@ -48,6 +48,9 @@
 //! | `std::time` | [`dormouse::time`](time): std's own, and [`timeout`](time::timeout), [`deadline`](time::deadline) around any code |
 //! | `std::sync` | [`dormouse::sync`](sync): locks, [`mpsc`](sync::mpsc), `Arc`, atomics; also [`mpmc`](sync::mpmc) and [`oneshot`](sync::oneshot), unstable in std |
 //! | nothing | [`run`], [`Builder`], [`Runtime`], [`Handle`], [`metrics()`], [`spawn_local`], [`no_park`], [`Cancelled`], [`thread::stack_high_water`], [`net::lookup_host`], batches of datagrams, builders of TCP sockets, [`net::Admission`], [`net::MinRate`], [`pressure()`] |
+//! | `std::io::copy`, between streams | [`net::copy`], and [`net::copy_bidirectional`]: spliced in the kernel |
+//! | `std::io::{BufReader, BufWriter}`, on streams | [`net::BufReader`], [`net::BufWriter`]: no memory while idle; std's work, too |
+//! | nothing | [`TcpStream::send_file`](net::TcpStream::send_file), [`set_cork`](net::TcpStream::set_cork), [`net::Stream`] for the data of `bytes` |
 //! | nothing | [`block_on`] and handles that async code awaits, [`signal`] |
 //! | nothing | [`blocking()`], [`thread::spawn_blocking`]: what blocks without knowing of coroutines, on a thread of its own |
 //! | nothing | [`sync::select!`], [`sync::broadcast`], [`sync::Semaphore`], [`sync::WaitGroup`], [`sync::Notify`] |

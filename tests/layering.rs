@@ -46,6 +46,7 @@ const RUNTIME: &[&str] = &[
     "trim",
     "overflow",
     "locals",
+    "shelf",
     "worker",
     "os_thread",
     "current",
@@ -58,6 +59,7 @@ const RUNTIME: &[&str] = &[
     "task",
     "wait",
     "budget",
+    "loan",
     "block_on",
     "signal",
     "sync",
@@ -85,6 +87,7 @@ const RUNTIME: &[&str] = &[
 /// The rooms of the sockets, lowest first.
 const NET: &[&str] = &[
     "sys",
+    "switch",
     "progress",
     "backlog",
     "permit",
@@ -94,11 +97,16 @@ const NET: &[&str] = &[
     "admission",
     "acceptor",
     "resolve",
+    "whole",
+    "file",
     "tcp",
     "udp",
     "unix",
     "counted",
     "os",
+    "stream",
+    "buffer",
+    "copy",
     "lib",
 ];
 

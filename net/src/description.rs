@@ -18,6 +18,7 @@ use dormouse_runtime::wait::Interest;
 use crate::backlog::Backlog;
 use crate::permit::Permit;
 use crate::progress::{MinRate, Patience};
+use crate::switch::Switch;
 use crate::sys::once_arc::OnceArc;
 use crate::sys::{errno, mode, option};
 
@@ -63,6 +64,8 @@ pub(crate) struct Description {
     /// SO_LINGER was once set above zero. It stays, since two clones may set the option at the same time, in an order that
     /// only the kernel knows: it is asked at the close.
     may_linger: AtomicBool,
+    /// The kernel's flag, where attempts need it set; only of data sockets.
+    switch: Switch,
 }
 
 impl Description {
@@ -96,6 +99,10 @@ impl Description {
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
         // ORDERING: Relaxed; see `Description`.
         self.nonblocking.store(nonblocking, Ordering::Relaxed);
+    }
+
+    pub(crate) fn switch(&self) -> &Switch {
+        &self.switch
     }
 
     pub(crate) fn lent(&self) -> bool {

@@ -8,6 +8,7 @@
 //!
 //! ```text
 //! sys/            socket system calls; the only room that knows libc and socket2
+//! switch.rs       the O_NONBLOCK flag, where the kernel needs it for what has no MSG_DONTWAIT
 //! progress.rs     pure: how slow a peer may be
 //! backlog.rs      how many may wait to be accepted, and fewer while somebody wants it
 //! permit.rs       one connection's share of its listener's limit
@@ -17,11 +18,16 @@
 //! admission.rs    who gets in while the server has as much to do as it can
 //! acceptor.rs     accepting, and what happens when descriptors run out
 //! resolve.rs      from what names a peer to the addresses that are tried in turn
+//! whole.rs        writing until nothing is left
+//! file.rs         sending files, and never waiting for a disk
 //! tcp/            TcpListener, TcpStream, and their builders
 //! udp/            UdpSocket, batches of datagrams
 //! unix/           UnixListener, UnixStream, UnixDatagram, ancillary data
 //! counted.rs      read_exact and write_all that can be cut short and gone on with
 //! os.rs           the paths under which std has what is not in std::net
+//! stream.rs       what all streams have in common, and `bytes`
+//! buffer/         buffered reading and writing, with memory that idle connections do not hold
+//! copy.rs         from one stream to another, spliced
 //! ```
 
 #![deny(unsafe_code)]
@@ -29,24 +35,33 @@
 mod acceptor;
 mod admission;
 mod backlog;
+mod buffer;
 mod closing;
+mod copy;
 mod counted;
 mod description;
+mod file;
 pub mod os;
 mod permit;
 mod progress;
 mod resolve;
 mod socket;
+mod stream;
+mod switch;
 mod sys;
 mod tcp;
 mod udp;
 mod unix;
+mod whole;
 
 pub use std::net::{AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 pub use admission::{Admission, AdmissionMetrics, OnOverload};
+pub use buffer::{BufReader, BufWriter, IntoInnerError};
+pub use copy::{copy, copy_bidirectional};
 pub use counted::{ReadCounted, WriteCounted};
 pub use progress::MinRate;
 pub use resolve::{ToSocketAddrs, lookup_host};
+pub use stream::Stream;
 pub use tcp::{Incoming, IntoIncoming, TcpListener, TcpListenerBuilder, TcpStream, TcpStreamBuilder};
 pub use udp::{Datagram, DatagramMut, UdpSocket};

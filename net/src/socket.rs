@@ -94,7 +94,25 @@ impl Socket {
     /// The fd for strangers, who may do with it what they like.
     pub(crate) fn lend(&self) -> BorrowedFd<'_> {
         self.description.get_or_make().set_lent();
+        self.give_mode_back();
         self.fd()
+    }
+
+    /// Strangers are about to know the description: those of data sockets get it in the user's mode.
+    fn give_mode_back(&self) {
+        if let Some(description) = self.description.get() {
+            description.switch().give_back(self.fd(), || description.nonblocking());
+        }
+    }
+
+    /// One attempt of a call that knows no MSG_DONTWAIT, made with the description O_NONBLOCK. `None`, and no attempt, if
+    /// strangers may know the description, whose mode is theirs, too.
+    pub(crate) fn attempt_switched<T>(
+        &self,
+        attempt: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<Option<T>> {
+        let description = self.description.get_or_make();
+        description.switch().attempt(self.fd(), || !description.lent(), attempt)
     }
 
     /// Whether strangers may know the description.
@@ -115,6 +133,7 @@ impl Socket {
         if self.kind == Kind::Acceptor || self.description.get().is_some() {
             // For the clones that stay with us.
             self.description.get_or_make().set_given_away();
+            self.give_mode_back();
         }
         self.source.deregister(borrow(&self.fd), false);
         drop(self.leave_description());
@@ -181,9 +200,24 @@ impl Socket {
         }
     }
 
+    /// As [`retry`](Socket::retry), for an attempt that answers EWOULDBLOCK also where there is something that it cannot take:
+    /// the answer then is that of `look`, which finds it.
+    pub(crate) fn retry_if_vain<T>(
+        &self,
+        interest: Interest,
+        mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+        look: impl Fn(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.retry(interest, |fd| match attempt(fd) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => look(fd),
+            answer => answer,
+        })
+    }
+
     /// Sends `asked` bytes on a stream; `attempt` is told how many were sent already. As a blocking send of the kernel's it
     /// goes on until all are sent; an error, a timeout or the user's wish not to wait end it with the count so far, if
-    /// that is not zero. `attempt` answers EWOULDBLOCK, or a short count, where there was no more room.
+    /// that is not zero. `attempt` answers EWOULDBLOCK, or a short count, where there was no more room, and 0 where there is
+    /// nothing left to send.
     pub(crate) fn send_whole(
         &self,
         asked: usize,
@@ -194,6 +228,9 @@ impl Socket {
             // An error that ends what has begun is for the next call, as the kernel leaves it.
             while sent < asked && !(sent > 0 && connection::has_error(fd)?) {
                 let moved = attempt(fd, sent)?;
+                if moved == 0 {
+                    break;
+                }
                 self.note_moved(Interest::Write, moved);
                 sent += moved;
             }
@@ -377,17 +414,22 @@ impl Socket {
 
     /// Sets the user's mode for this socket and its clones.
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        match self.kind {
-            Kind::Data => mode::set_nonblocking(self.fd(), nonblocking)?,
-            Kind::Acceptor => self.keep_nonblocking()?,
+        if self.kind == Kind::Acceptor {
+            self.keep_nonblocking()?;
         }
-        if nonblocking || self.description.get().is_some() {
-            let description = self.description.get_or_make();
-            description.set_nonblocking(nonblocking);
-            if description.lent() {
-                // The wish is for strangers, too.
-                description.set_owes_mode();
-            }
+        if !nonblocking && self.description.get().is_none() {
+            // As it is already.
+            return Ok(());
+        }
+        let description = self.description.get_or_make();
+        let remember = || description.set_nonblocking(nonblocking);
+        match self.kind {
+            Kind::Data => description.switch().set_mode(self.fd(), nonblocking, remember)?,
+            Kind::Acceptor => remember(),
+        }
+        if description.lent() {
+            // The wish is for strangers, too.
+            description.set_owes_mode();
         }
         Ok(())
     }

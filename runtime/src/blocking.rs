@@ -265,8 +265,17 @@ pub(crate) fn depth() -> Depth {
     shared::depth()
 }
 
-/// Whether a call of the caller's would go to the pool. If not, it may make it itself.
-pub(crate) fn in_coroutine() -> bool {
+/// Whether a call of the caller's would go to the pool: in a coroutine. If not, it may make it itself.
+///
+/// # Examples
+///
+/// ```
+/// use dormouse_runtime::{blocking, run};
+///
+/// assert!(!blocking::in_coroutine());
+/// assert!(run(blocking::in_coroutine));
+/// ```
+pub fn in_coroutine() -> bool {
     current::with_coroutine(|worker| worker.is_some())
 }
 

@@ -24,6 +24,7 @@
 //! | `slot`, `slots` | a coroutine's state and its table of transitions; all of a worker's |
 //! | `trim`, `overflow` | parked stacks given back; overflows named |
 //! | `locals` | what one coroutine keeps in coroutine-local storage |
+//! | `shelf` | buffers and pipes that nobody uses now |
 //! | `worker`, `current` | the loop; who runs on this thread |
 //!
 //! | above it | |
@@ -32,6 +33,7 @@
 //! | `listed`, `joining` | who waits for an end on no worker; how a handle is waited for, and what is said of what is lost |
 //! | `time` | timeouts around any code |
 //! | `wait`, `budget` | waiting for an fd |
+//! | `loan` | what is borrowed from the shelf |
 //! | `block_on`, `task` | futures, polled by us; a handle, polled by others |
 //! | `signal` | waiting for signals |
 //! | `sync` | locks, channels, notifications |
@@ -72,6 +74,7 @@ mod joining;
 mod lease;
 mod linger;
 mod listed;
+pub mod loan;
 mod locals;
 mod lock;
 mod long_run;
@@ -94,6 +97,7 @@ mod ready_queue;
 mod remote;
 mod roster;
 mod runtime;
+mod shelf;
 pub mod signal;
 mod slot;
 mod slots;

@@ -58,6 +58,12 @@ impl Trim {
             Some(bits) => *bits |= bit,
             None => self.grow(word, bit),
         }
+        self.want_alarm();
+    }
+
+    /// There is something to be given back, here or on the shelf, if nobody needs it until then.
+    #[inline]
+    pub(crate) fn want_alarm(&mut self) {
         if self.alarm == Alarm::Unset {
             self.alarm = Alarm::Needed;
         }

@@ -12,6 +12,7 @@
 
 mod events;
 mod figures;
+mod keeping;
 mod limits;
 mod lives;
 mod long_runs;
@@ -37,6 +38,7 @@ use crate::prefetch::prefetch;
 use crate::ready_queue::ReadyQueue;
 use crate::remote::{self, Blocks, Message, RecordRef, Remote, WorkerId};
 use crate::roster::{NOT_RUNNING, Roster, RunningSlot};
+use crate::shelf::Shelf;
 use crate::slot::{Event, Slot};
 use crate::slots::Slots;
 use crate::spawn_queue::SpawnQueue;
@@ -133,6 +135,8 @@ pub(crate) struct Worker {
     blind_turns: Cell<u32>,
     /// Which parked stacks are to be trimmed.
     trim: RefCell<Trim>,
+    /// Buffers and pipes that nobody uses now.
+    pub(crate) shelf: RefCell<Shelf>,
     /// The coroutine-local storage of those that use any, each named by its record. What is left at the end is leaked.
     locals: RefCell<Slab<Locals>>,
     /// When the poller is looked at.
@@ -199,6 +203,7 @@ impl Worker {
             linger: Linger::new(),
             spins: Spins::new(fleet.workers.len()),
             trim: RefCell::default(),
+            shelf: RefCell::default(),
             locals: RefCell::default(),
             pace: Pace::new(),
             messages: RefCell::default(),
@@ -413,7 +418,7 @@ impl Worker {
         counters.polls.add(1);
         let looked = self.poller.borrow_mut().look(timeout, &self.slots, woken)?;
         if looked.alarm {
-            self.trim.borrow_mut().alarm();
+            self.alarm();
         }
         Ok(())
     }

@@ -26,3 +26,15 @@ pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
 pub(crate) fn no_listener() -> io::Error {
     io::Error::from_raw_os_error(libc::EINVAL)
 }
+
+/// Whether the kernel will not have this way of moving bytes for this file or socket, though another may do: no such call,
+/// not for this kind of file, not this far into it.
+pub(crate) fn is_refusal(error: &io::Error) -> bool {
+    let refusals = [libc::EINVAL, libc::ENOSYS, libc::EOPNOTSUPP, libc::EPERM, libc::EOVERFLOW];
+    error.raw_os_error().is_some_and(|errno| refusals.contains(&errno))
+}
+
+/// An error that [`is_refusal`] knows; also that of an offset that no file has.
+pub(crate) fn refusal() -> io::Error {
+    io::Error::from_raw_os_error(libc::EINVAL)
+}

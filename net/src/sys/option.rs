@@ -109,6 +109,16 @@ pub(crate) fn set_quickack(fd: BorrowedFd<'_>, quickack: bool) -> io::Result<()>
     SockRef::from(&fd).set_tcp_quickack(quickack)
 }
 
+/// TCP_CORK.
+pub(crate) fn cork(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    SockRef::from(&fd).tcp_cork()
+}
+
+/// Sets TCP_CORK.
+pub(crate) fn set_cork(fd: BorrowedFd<'_>, cork: bool) -> io::Result<()> {
+    SockRef::from(&fd).set_tcp_cork(cork)
+}
+
 /// TCP_DEFER_ACCEPT, in whole seconds.
 pub(crate) fn defer_accept(fd: BorrowedFd<'_>) -> io::Result<Duration> {
     let seconds = int(fd, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT)?;

@@ -7,6 +7,7 @@ mod builder;
 mod convert;
 mod linux;
 mod listener;
+mod send_file;
 mod stream;
 mod transfer;
 

@@ -84,7 +84,7 @@ impl TcpStream {
         TcpStream { socket }
     }
 
-    pub(super) fn socket(&self) -> &Socket {
+    pub(crate) fn socket(&self) -> &Socket {
         &self.socket
     }
 

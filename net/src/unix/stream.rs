@@ -95,7 +95,7 @@ impl UnixStream {
         UnixStream { socket }
     }
 
-    pub(super) fn socket(&self) -> &Socket {
+    pub(crate) fn socket(&self) -> &Socket {
         &self.socket
     }
 

@@ -1,11 +1,14 @@
 //! Moving bytes through a [`UnixStream`]: `Read`, `Write` and peek.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::os::fd::AsFd;
 
 use dormouse_runtime::wait::Interest;
 
 use super::UnixStream;
+use crate::file;
 use crate::sys::transfer;
+use crate::whole;
 
 impl UnixStream {
     /// Receives data without removing it from the queue: the next read returns the same bytes. Unstable in std
@@ -38,6 +41,33 @@ impl UnixStream {
     /// ```
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.socket().retry(Interest::Read, |fd| transfer::peek(fd, buf))
+    }
+
+    /// Sends up to `count` bytes of a file, from `offset` on, and gives how many, as
+    /// [`TcpStream::send_file`](crate::TcpStream::send_file).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TcpStream::send_file`](crate::TcpStream::send_file).
+    ///
+    /// # Blocking
+    ///
+    /// As [`TcpStream::send_file`](crate::TcpStream::send_file).
+    pub fn send_file<F: AsFd + ?Sized>(&self, file: &F, offset: u64, count: u64) -> io::Result<u64> {
+        file::send(self.socket(), file.as_fd(), offset, count)
+    }
+
+    /// Sends all of the buffers, as [`Write::write_all`] does one. Unstable in std (`write_all_vectored`).
+    ///
+    /// # Errors
+    ///
+    /// Those of a write; how much was sent by then is not told, and `bufs` is changed.
+    ///
+    /// # Blocking
+    ///
+    /// As [`Write`]. A cancellation point.
+    pub fn write_all_vectored(&self, bufs: &mut [IoSlice<'_>]) -> io::Result<()> {
+        whole::write_all_vectored(|bufs| (&*self).write_vectored(bufs), bufs)
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) mod mmap;
 pub(crate) mod mode;
 pub(crate) mod nowait;
 pub(crate) mod pidfd;
+pub(crate) mod pipe;
 pub(crate) mod poll;
 pub(crate) mod signal;
 pub(crate) mod timerfd;

@@ -128,6 +128,42 @@ impl Builder {
         unsafe { start(|worker| self.origin(worker, spawned_at), audience, f) }
     }
 
+    /// As [`Builder::spawn_before`], on the worker of the calling coroutine if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Builder::spawn_before`].
+    ///
+    /// # Safety
+    ///
+    /// As [`Builder::spawn_before`].
+    pub(super) unsafe fn spawn_here_before<F, T, A>(
+        self,
+        audience: impl FnOnce() -> A,
+        spawned_at: &'static Location<'static>,
+        f: F,
+    ) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send,
+        T: Send,
+        A: Audience,
+    {
+        if !current::with_coroutine(|worker| worker.is_some()) {
+            // SAFETY: the caller's word.
+            return unsafe { self.spawn_before(audience, spawned_at, f) };
+        }
+        current::with_coroutine(|worker| {
+            let worker = worker.expect("it was seen just now");
+            let origin = self.origin(Some(worker), spawned_at)?;
+            runtime::may_spawn(worker)?;
+            let boxed: Box<dyn FnOnce() -> T + Send + '_> = Box::new(f);
+            // SAFETY: the caller's word.
+            let (record, handle) = unsafe { make(Some(worker), origin, boxed, audience()) };
+            worker.spawn_local(record);
+            Ok(handle)
+        })
+    }
+
     /// Starts the coroutine on the runtime of `fleet`.
     ///
     /// # Errors

@@ -248,6 +248,41 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         Builder::new().spawn_scoped(self, f).expect("failed to spawn a coroutine")
     }
 
+    /// Starts a coroutine in the scope, on the worker of the calling coroutine: for one that shares sockets with it, which
+    /// would be registered with two pollers by turns otherwise. From a plain thread as [`Scope::spawn`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Builder::spawn`].
+    ///
+    /// # Blocking
+    ///
+    /// Never.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dormouse_runtime::{run, thread};
+    ///
+    /// run(|| {
+    ///     let here = std::thread::current().id();
+    ///     let there = thread::scope(|s| s.spawn_here(|| std::thread::current().id()).unwrap().join().unwrap());
+    ///     assert_eq!(here, there);
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn spawn_here<F, T>(&'scope self, f: F) -> io::Result<ScopedJoinHandle<'scope, T>>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        let children = Arc::clone(&self.children);
+        let builder = Builder::new();
+        // SAFETY: as in `spawn_scoped`.
+        let handle = unsafe { builder.spawn_here_before(|| children.admit(), Location::caller(), f) }?;
+        Ok(ScopedJoinHandle::new(handle, children))
+    }
+
     /// Asks all coroutines of the scope to end, those to come as well, and waits for none. The scope itself goes on: it returns
     /// once they have ended. Never blocks.
     ///
@@ -315,14 +350,19 @@ impl Builder {
         let children = Arc::clone(&scope.children);
         // SAFETY: invariant 1: the scope waits for the end that its member is told of, and what is borrowed outlives `'scope`.
         let handle = unsafe { self.spawn_before(|| children.admit(), Location::caller(), f) }?;
-        if children.is_cancelled() {
-            handle.cancel();
-        }
-        Ok(ScopedJoinHandle { handle, children, scope: PhantomData })
+        Ok(ScopedJoinHandle::new(handle, children))
     }
 }
 
 impl<'scope, T> ScopedJoinHandle<'scope, T> {
+    /// For a child that was admitted: it is cancelled if the scope was meanwhile.
+    fn new(handle: JoinHandle<T>, children: Arc<Children>) -> Self {
+        if children.is_cancelled() {
+            handle.cancel();
+        }
+        ScopedJoinHandle { handle, children, scope: PhantomData }
+    }
+
     /// The coroutine itself, to unpark it or to read its name.
     #[must_use]
     pub fn thread(&self) -> &Thread {
