@@ -38,7 +38,7 @@ fn dormouse(root: Option<&str>) -> io::Result<()> {
     let arguments = ["http", "--addr", "127.0.0.1:0", "--workers", "1"];
     let root = root.into_iter().flat_map(|root| ["--root", root]);
     let options = example::Options::parse_from(arguments.into_iter().chain(root));
-    example::serve(&options, ready).map(drop)
+    example::until_asked(&options, ready).map(drop)
 }
 
 fn hyper() -> io::Result<()> {

@@ -3,7 +3,6 @@
 //! A client that sends a long body without reading what comes back meets the limits of time, once the buffers of both
 //! kernels are full.
 
-use std::fmt::Display;
 use std::io::{self, Read, Write};
 
 use super::exchange::Exchange;
@@ -14,8 +13,8 @@ use super::status::OK;
 const SHORT: usize = 64 * 1024;
 
 /// At `/echo`.
-pub(crate) fn echo(exchange: &mut Exchange<'_>) -> io::Result<()> {
-    let fields: &[(&str, &dyn Display)] = &[("Content-Type", &"application/octet-stream")];
+pub(crate) fn echo(exchange: &mut Exchange<'_, '_>) -> io::Result<()> {
+    let fields = &[("Content-Type", "application/octet-stream")];
     let known = match exchange.request.framing {
         Framing::Length(length) => Some(length),
         Framing::Chunked => None,
@@ -40,7 +39,7 @@ pub(crate) fn echo(exchange: &mut Exchange<'_>) -> io::Result<()> {
 }
 
 /// Reads until there is no more room, or no more body.
-fn fill(exchange: &mut Exchange<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+fn fill(exchange: &mut Exchange<'_, '_>, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match exchange.read(&mut buffer[filled..])? {

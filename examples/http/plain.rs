@@ -8,14 +8,14 @@ use super::status::OK;
 const GREETING: &[u8] = b"Hello, World!";
 
 /// At `/`.
-pub(crate) fn greet(exchange: &mut Exchange<'_>) -> io::Result<()> {
+pub(crate) fn greet(exchange: &mut Exchange<'_, '_>) -> io::Result<()> {
     match exchange.only_reads()? {
-        true => exchange.answer(OK, GREETING, &[("Content-Type", &"text/plain")]),
+        true => exchange.answer(OK, GREETING, &[("Content-Type", "text/plain")]),
         false => Ok(()),
     }
 }
 
 /// `OPTIONS *`.
-pub(crate) fn options(exchange: &mut Exchange<'_>) -> io::Result<()> {
-    exchange.answer(OK, b"", &[("Allow", &"GET, HEAD, OPTIONS")])
+pub(crate) fn options(exchange: &mut Exchange<'_, '_>) -> io::Result<()> {
+    exchange.answer(OK, b"", &[("Allow", "GET, HEAD, OPTIONS")])
 }

@@ -108,6 +108,29 @@ impl<S: Stream> BufWriter<S> {
         }
     }
 
+    /// Gathers `buf` where there is something already and it fits: most small writes are of this kind.
+    #[inline]
+    fn gather_more(&mut self, buf: &[u8]) -> bool {
+        let fits = buf.len() <= self.capacity - self.length;
+        let Some(buffer) = self.buffer.as_mut().filter(|_| fits) else {
+            return false;
+        };
+        buffer[self.length..self.length + buf.len()].copy_from_slice(buf);
+        self.length += buf.len();
+        true
+    }
+
+    #[cold]
+    fn write_all_cold(&mut self, mut buf: &[u8]) -> io::Result<()> {
+        while !buf.is_empty() {
+            match self.write_vectored(&[IoSlice::new(buf)])? {
+                0 => return Err(none_written()),
+                written => buf = &buf[written..],
+            }
+        }
+        Ok(())
+    }
+
     /// Gathers what fits.
     fn gather(&mut self, bufs: &[IoSlice<'_>]) {
         for buf in bufs.iter().filter(|buf| !buf.is_empty()) {
@@ -119,22 +142,26 @@ impl<S: Stream> BufWriter<S> {
 
     /// Sends what is in the buffer and, after it, `others`; gives how many bytes of those went.
     fn send(&mut self, others: &[IoSlice<'_>]) -> io::Result<usize> {
-        let mut all = [IoSlice::new(&[]); 1 + OTHERS];
-        let count = others.len().min(OTHERS);
-        all[1..=count].copy_from_slice(&others[..count]);
         self.is_torn = true;
         let sent = match &self.buffer {
-            Some(buffer) => {
-                all[0] = IoSlice::new(&buffer[..self.length]);
-                self.get_ref().part().send_vectored(&all[..=count])
-            }
-            None => self.get_ref().part().send_vectored(&all[1..=count]),
+            Some(buffer) if others.is_empty() => self.get_ref().part().send(&buffer[..self.length]),
+            _ => self.send_vectored(others),
         };
         self.is_torn = false;
         match sent? {
             0 => Err(none_written()),
             sent => Ok(self.forget(sent)),
         }
+    }
+
+    #[inline(never)]
+    fn send_vectored(&self, others: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut all = [IoSlice::new(&[]); 1 + OTHERS];
+        let count = others.len().min(OTHERS);
+        all[0] = IoSlice::new(self.buffer());
+        all[1..=count].copy_from_slice(&others[..count]);
+        let first = usize::from(self.length == 0);
+        self.get_ref().part().send_vectored(&all[first..=count])
     }
 
     /// So many bytes were sent; gives how many were not of the buffer.
@@ -159,8 +186,14 @@ impl<S: Stream> BufWriter<S> {
 /// Parks the coroutine, or blocks the plain thread, where the stream's `write` does, once the buffer is full. A cancellation
 /// leaves the writer such that it sends no more by itself: nobody knows what was sent.
 impl<S: Stream> Write for BufWriter<S> {
+    #[inline]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(buf)])
+        if self.gather_more(buf) { Ok(buf.len()) } else { self.write_vectored(&[IoSlice::new(buf)]) }
+    }
+
+    #[inline]
+    fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
+        if self.gather_more(buf) { Ok(()) } else { self.write_all_cold(buf) }
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
