@@ -11,7 +11,7 @@ use dormouse::net::TcpStream;
 use dormouse::{cancel, time};
 
 use super::body::Body;
-use super::exchange::{Exchange, Head};
+use super::exchange::{Exchange, Head, TEXT};
 use super::request::{Method, Request};
 use super::serve::Date;
 use super::server::{Server, Visit};
@@ -29,7 +29,7 @@ pub(crate) fn serve(server: &Server, stream: TcpStream, peer: SocketAddr) {
     let mut wire = Wire::new(&stream, server.options.max_head, server.options.write_timeout);
     while is_asking(server, &mut wire) {
         // Whatever goes wrong was told to the client if it could be.
-        match cancel::shield(|| turn(&mut visit, &mut wire)) {
+        match cancel::shield(|| turns(&mut visit, &mut wire)) {
             Ok(true) => {}
             Ok(false) => return,
             Err(error) => return log::debug!("{peer} left: {error}"),
@@ -67,6 +67,16 @@ fn has_more(server: &Server, wire: &mut Wire<'_>) -> bool {
     let received = time::timeout(server.options.idle_timeout, || wire.receive());
     Date::note();
     matches!(received, Ok(Ok(1..)))
+}
+
+/// One request, and those that came right behind it. Gives whether there may be another.
+fn turns(visit: &mut Visit<'_>, wire: &mut Wire<'_>) -> io::Result<bool> {
+    while turn(visit, wire)? {
+        if matches!(wire.buffered(), [] | [b'\r' | b'\n', ..]) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// One request. Gives whether there may be another.
@@ -166,9 +176,8 @@ fn refuse(visit: &mut Visit<'_>, wire: &mut Wire<'_>, refusal: Refusal) -> io::R
 fn tell(visit: &mut Visit<'_>, wire: &mut Wire<'_>, refusal: Refusal, method: Method) -> io::Result<()> {
     visit.note_refusal(refusal);
     let text = format!("{refusal}\n");
-    let fields = &[("Content-Type", "text/plain; charset=utf-8")];
     let length = Some(text.len() as u64);
-    Head { status: refusal.status, length, fields, goes_on: false, is_old: false }.write(wire)?;
+    Head { status: refusal.status, length, fields: TEXT, goes_on: false, is_old: false }.send(wire)?;
     if method != Method::Head {
         wire.write_all(text.as_bytes())?;
     }

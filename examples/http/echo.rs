@@ -12,9 +12,10 @@ use super::status::OK;
 /// Up to here a body is read to its end before the response begins, so that what is wrong with it can still be told.
 const SHORT: usize = 64 * 1024;
 
+const BYTES: &str = "Content-Type: application/octet-stream\r\n";
+
 /// At `/echo`.
 pub(crate) fn echo(exchange: &mut Exchange<'_, '_>) -> io::Result<()> {
-    let fields = &[("Content-Type", "application/octet-stream")];
     let known = match exchange.request.framing {
         Framing::Length(length) => Some(length),
         Framing::Chunked => None,
@@ -23,11 +24,11 @@ pub(crate) fn echo(exchange: &mut Exchange<'_, '_>) -> io::Result<()> {
     let begun = fill(exchange, &mut piece)?;
     if known.is_none() && begun < SHORT || known == Some(begun as u64) {
         // Chunked goes back chunked, so that each kind of body can be tried.
-        exchange.begin(OK, known, fields)?;
+        exchange.begin(OK, known, BYTES)?;
         return exchange.write_all(&piece[..begun]);
     }
     exchange.read_on();
-    exchange.begin(OK, known, fields)?;
+    exchange.begin(OK, known, BYTES)?;
     exchange.write_all(&piece[..begun])?;
     loop {
         match exchange.read(&mut piece)? {

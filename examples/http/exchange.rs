@@ -14,6 +14,15 @@ use super::serve::Date;
 use super::status::{METHOD_NOT_ALLOWED, NOT_IMPLEMENTED, NOT_MODIFIED, OK, Refusal, Status};
 use super::wire::Wire;
 
+/// The field of a body that only says what the response is.
+pub(crate) const TEXT: &str = "Content-Type: text/plain; charset=utf-8\r\n";
+
+/// The field of what is only there to be read.
+pub(crate) const READ_ONLY: &str = "Allow: GET, HEAD, OPTIONS\r\n";
+
+/// Bytes of a short head.
+const SHORT: usize = 256;
+
 /// How the end of the response's body is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reply {
@@ -58,8 +67,8 @@ impl<'a, 'w> Exchange<'a, 'w> {
         self.reads_on = true;
     }
 
-    /// Begins the response. `length` is that of its body, `None` if nobody knows yet.
-    pub(crate) fn begin(&mut self, status: Status, length: Option<u64>, fields: &[(&str, &str)]) -> io::Result<()> {
+    /// Begins the response. `length` is that of its body, `None` if nobody knows yet; `fields` are whole lines.
+    pub(crate) fn begin(&mut self, status: Status, length: Option<u64>, fields: &str) -> io::Result<()> {
         debug_assert!(self.is_owed(), "invariant 1");
         // A client that is told of the end sends no more requests.
         self.goes_on &= self.reads_on || !self.body.is_in_the_way();
@@ -67,7 +76,7 @@ impl<'a, 'w> Exchange<'a, 'w> {
         self.goes_on &= length.is_some() || !self.request.is_old;
         self.told.0 = status.0;
         let head = Head { status, length, fields, goes_on: self.goes_on, is_old: self.request.is_old };
-        head.write(self.wire)?;
+        head.send(self.wire)?;
         let is_unsent = self.request.method == Method::Head || status == NOT_MODIFIED;
         self.reply = match length {
             _ if is_unsent => Reply::Unsent,
@@ -79,31 +88,29 @@ impl<'a, 'w> Exchange<'a, 'w> {
     }
 
     /// A response that is here as a whole.
-    pub(crate) fn answer(&mut self, status: Status, body: &[u8], fields: &[(&str, &str)]) -> io::Result<()> {
+    pub(crate) fn answer(&mut self, status: Status, body: &[u8], fields: &str) -> io::Result<()> {
         self.begin(status, Some(body.len() as u64), fields)?;
         self.write_all(body)
     }
 
     /// A response that only says what it is.
-    pub(crate) fn tell(&mut self, status: Status, fields: &[(&str, &str)]) -> io::Result<()> {
-        let fields = [&[("Content-Type", "text/plain; charset=utf-8")], fields].concat();
-        self.answer(status, format!("{status}\n").as_bytes(), &fields)
+    pub(crate) fn tell(&mut self, status: Status, fields: &str) -> io::Result<()> {
+        self.answer(status, format!("{status}\n").as_bytes(), &format!("{TEXT}{fields}"))
     }
 
     /// Refuses the request. The connection goes on if it can.
     pub(crate) fn refuse(&mut self, refusal: Refusal) -> io::Result<()> {
         let text = format!("{refusal}\n");
-        self.answer(refusal.status, text.as_bytes(), &[("Content-Type", "text/plain; charset=utf-8")])
+        self.answer(refusal.status, text.as_bytes(), TEXT)
     }
 
     /// For a target that is only there to be read. Gives whether that is what the client wants; else it has its answer.
     pub(crate) fn only_reads(&mut self) -> io::Result<bool> {
-        const ALLOWED: &str = "GET, HEAD, OPTIONS";
         match self.request.method {
             Method::Get | Method::Head => return Ok(true),
-            Method::Options => self.answer(OK, b"", &[("Allow", ALLOWED)])?,
-            Method::Other => self.tell(METHOD_NOT_ALLOWED, &[("Allow", ALLOWED)])?,
-            Method::Unknown => self.tell(NOT_IMPLEMENTED, &[("Allow", ALLOWED)])?,
+            Method::Options => self.answer(OK, b"", READ_ONLY)?,
+            Method::Other => self.tell(METHOD_NOT_ALLOWED, READ_ONLY)?,
+            Method::Unknown => self.tell(NOT_IMPLEMENTED, READ_ONLY)?,
         }
         Ok(false)
     }
@@ -176,19 +183,38 @@ pub(crate) struct Head<'a> {
     pub(crate) status: Status,
     /// `None` for chunks, or for the connection's end.
     pub(crate) length: Option<u64>,
-    pub(crate) fields: &'a [(&'a str, &'a str)],
+    /// The other fields, each a line with its end.
+    pub(crate) fields: &'a str,
     pub(crate) goes_on: bool,
     /// Whether the client is of HTTP/1.0.
     pub(crate) is_old: bool,
 }
 
 impl Head<'_> {
-    pub(crate) fn write(&self, output: &mut impl Write) -> io::Result<()> {
+    /// As a whole if it is short, since many small writes take longer than one.
+    pub(crate) fn send(&self, wire: &mut Wire<'_>) -> io::Result<()> {
+        let mut short = [0; SHORT];
+        let mut room = &mut short[..];
+        match self.write(&mut room) {
+            Ok(()) => {
+                let length = SHORT - room.len();
+                wire.write_all(&short[..length])
+            }
+            // There was no room for it.
+            Err(_) => self.write(wire),
+        }
+    }
+
+    #[inline]
+    fn write(&self, output: &mut impl Write) -> io::Result<()> {
+        debug_assert!(self.fields.is_empty() || self.fields.ends_with("\r\n"), "whole lines");
         match self.status {
             // Nearly every response.
-            OK => output.write_all(b"HTTP/1.1 200 OK\r\nDate: ")?,
-            status => write!(output, "HTTP/1.1 {status}\r\nDate: ")?,
+            OK => output.write_all(b"HTTP/1.1 200 OK\r\n")?,
+            status => write!(output, "HTTP/1.1 {status}\r\n")?,
         }
+        output.write_all(self.fields.as_bytes())?;
+        output.write_all(b"Date: ")?;
         output.write_all(&Date::noted())?;
         match self.length {
             _ if self.status == NOT_MODIFIED => {}
@@ -199,16 +225,11 @@ impl Head<'_> {
             None if self.is_old => {}
             None => output.write_all(b"\r\nTransfer-Encoding: chunked")?,
         }
-        for (name, value) in self.fields {
-            for part in ["\r\n", name, ": ", value] {
-                output.write_all(part.as_bytes())?;
-            }
+        match (self.goes_on, self.is_old) {
+            (true, false) => output.write_all(b"\r\n\r\n"),
+            (true, true) => output.write_all(b"\r\nConnection: keep-alive\r\n\r\n"),
+            (false, _) => output.write_all(b"\r\nConnection: close\r\n\r\n"),
         }
-        output.write_all(match (self.goes_on, self.is_old) {
-            (false, _) => b"\r\nConnection: close\r\n\r\n",
-            (true, true) => b"\r\nConnection: keep-alive\r\n\r\n",
-            (true, false) => b"\r\n\r\n",
-        })
     }
 }
 

@@ -45,8 +45,8 @@ pub(crate) fn serve(root: &Path, exchange: &mut Exchange<'_, '_>) -> io::Result<
         Found::Directory if path.ends_with('/') => not_found(),
         // Two slashes in front would name another host.
         Found::Directory => {
-            let location = format!("/{}/", path.trim_start_matches('/'));
-            exchange.tell(MOVED_PERMANENTLY, &[("Location", &location)])
+            let location = format!("Location: /{}/\r\n", path.trim_start_matches('/'));
+            exchange.tell(MOVED_PERMANENTLY, &location)
         }
     }
 }
@@ -92,25 +92,23 @@ fn answer(exchange: &mut Exchange<'_, '_>, file: &File, metadata: &Metadata, nam
     let verdict = conditions.map_or(Verdict::Send, |conditions| conditions.verdict(validators, now));
     let range = conditions.and_then(|conditions| conditions.range(validators, now));
     let range = range.filter(|_| exchange.request.method == Method::Get);
-    let modified = modified.to_string();
+    let known_by = format!("ETag: {tag}\r\nLast-Modified: {modified}\r\n");
     match verdict {
-        Verdict::Failed => return exchange.tell(PRECONDITION_FAILED, &[]),
-        Verdict::NotModified => {
-            return exchange.begin(NOT_MODIFIED, Some(0), &[("ETag", &tag), ("Last-Modified", &modified)]);
-        }
+        Verdict::Failed => return exchange.tell(PRECONDITION_FAILED, ""),
+        Verdict::NotModified => return exchange.begin(NOT_MODIFIED, Some(0), &known_by),
         Verdict::Send => {}
     }
     let (media, range) = (media::of(name), range.map_or(Asked::All, |range| Asked::of(range, size)));
-    let fields = &[("Content-Type", media), ("ETag", &tag), ("Last-Modified", &modified), ("Accept-Ranges", "bytes")];
+    let fields = format!("Content-Type: {media}\r\n{known_by}Accept-Ranges: bytes\r\n");
     match range {
-        Asked::Nothing => exchange.tell(RANGE_NOT_SATISFIABLE, &[("Content-Range", &format!("bytes */{size}"))]),
+        Asked::Nothing => exchange.tell(RANGE_NOT_SATISFIABLE, &format!("Content-Range: bytes */{size}\r\n")),
         Asked::All => {
-            exchange.begin(OK, Some(size), fields)?;
+            exchange.begin(OK, Some(size), &fields)?;
             exchange.send_file(file, 0, size)
         }
         Asked::Part { first, count } => {
-            let place = format!("bytes {first}-{}/{size}", first + count - 1);
-            exchange.begin(PARTIAL_CONTENT, Some(count), &[&fields[..], &[("Content-Range", &place)]].concat())?;
+            let fields = format!("{fields}Content-Range: bytes {first}-{}/{size}\r\n", first + count - 1);
+            exchange.begin(PARTIAL_CONTENT, Some(count), &fields)?;
             exchange.send_file(file, first, count)
         }
     }

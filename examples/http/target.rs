@@ -43,7 +43,7 @@ impl Target {
     }
 
     fn path(text: &str) -> Target {
-        match text.split('?').next().unwrap_or(text) {
+        match text.split_once('?').map_or(text, |(path, _)| path) {
             "/" => Target::Root,
             "/echo" => Target::Echo,
             path => Target::Path(path.into()),
@@ -80,14 +80,19 @@ const fn is_in(bytes: &[u8], byte: u8) -> bool {
 
 /// Whether it may be the value of Host: a host and perhaps a port. Users are no part of one.
 pub(crate) fn is_authority(text: &[u8]) -> bool {
-    let (host, port) = match text.iter().rposition(|byte| *byte == b':') {
-        Some(colon) if !text[colon..].contains(&b']') => (&text[..colon], &text[colon + 1..]),
-        _ => (text, &[][..]),
+    let in_name = |byte: &u8| IN_NAME[*byte as usize];
+    let end = match text {
+        [b'[', literal @ ..] => match literal.iter().position(|byte| !in_name(byte) && *byte != b':') {
+            Some(end) if literal[end] == b']' => end + 2,
+            _ => return false,
+        },
+        name => name.iter().position(|byte| !in_name(byte)).unwrap_or(name.len()),
     };
-    let is_literal = host.starts_with(b"[") && host.ends_with(b"]");
-    let name = if is_literal { &host[1..host.len() - 1] } else { host };
-    let fits = |byte: &u8| IN_NAME[*byte as usize] || is_literal && *byte == b':';
-    name.iter().all(fits) && port.iter().all(u8::is_ascii_digit)
+    match &text[end..] {
+        [] => true,
+        [b':', port @ ..] => port.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
 }
 
 /// The file that a path names, from the root on. Nothing leads out of it: a segment `..` is refused, not resolved, and
