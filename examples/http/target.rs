@@ -43,7 +43,9 @@ impl Target {
     }
 
     fn path(text: &str) -> Target {
-        match text.split_once('?').map_or(text, |(path, _)| path) {
+        // Most are short: a loop finds the query before a search has begun.
+        let end = text.bytes().position(|byte| byte == b'?').unwrap_or(text.len());
+        match &text[..end] {
             "/" => Target::Root,
             "/echo" => Target::Echo,
             path => Target::Path(path.into()),
