@@ -60,6 +60,7 @@ const RUNTIME: &[&str] = &[
     "wait",
     "budget",
     "loan",
+    "passage",
     "block_on",
     "signal",
     "sync",

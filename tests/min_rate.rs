@@ -2,10 +2,11 @@
 
 mod support;
 
-use dormouse::net::{MinRate, TcpListener, TcpStream};
+use bytes::BytesMut;
+use dormouse::net::{self, BufReader, BufWriter, MinRate, Stream, TcpListener, TcpStream, WriteCounted};
 use dormouse::os::unix::net::UnixStream;
 use dormouse::{spawn, thread};
-use std::io::{ErrorKind, Read, Result, Write};
+use std::io::{BufRead, ErrorKind, Read, Result, Write};
 use std::time::{Duration, Instant};
 use support::{bounded, run};
 
@@ -87,22 +88,45 @@ fn once_too_slow_it_stays_so_until_it_sends_enough() {
     });
 }
 
+/// Reads to the end, and says how many bytes there were.
+type Reads = fn(TcpStream) -> usize;
+
 #[test]
 fn who_is_fast_enough_may_take_any_number_of_windows() {
-    bounded(20, || {
-        run(|| {
-            let (mut stream, mut peer) = pair();
-            stream.set_min_read_rate(hundred_in(2000));
-            let sender = std::thread::spawn(move || {
-                for _ in 0..100 {
-                    std::thread::sleep(Duration::from_millis(45));
-                    peer.write_all(&[7; 50]).unwrap();
+    let reads: [Reads; 4] = [
+        |mut stream| stream.read_to_end(&mut Vec::new()).unwrap(),
+        |stream| BufReader::new(stream).lines().map(|line| line.unwrap().len() + 1).sum(),
+        |stream| {
+            let mut all = BytesMut::new();
+            loop {
+                all.reserve(100);
+                if stream.read_buf(&mut all).unwrap() == 0 {
+                    return all.len();
                 }
+            }
+        },
+        |stream| {
+            let (to, mut rest) = UnixStream::pair().unwrap();
+            let count = net::copy(&stream, &to).unwrap();
+            drop(to);
+            assert_eq!(rest.read_to_end(&mut Vec::new()).unwrap(), count as usize);
+            count as usize
+        },
+    ];
+    bounded(20, move || {
+        run(|| {
+            let all = reads.map(|read| {
+                let (stream, mut peer) = pair();
+                stream.set_min_read_rate(hundred_in(2000));
+                std::thread::spawn(move || {
+                    for _ in 0..100 {
+                        std::thread::sleep(Duration::from_millis(45));
+                        peer.write_all(&[b'\n'; 50]).unwrap();
+                    }
+                });
+                spawn(move || read(stream))
             });
-            let mut all = Vec::new();
-            stream.read_to_end(&mut all).unwrap();
-            assert_eq!(all.len(), 100 * 50);
-            sender.join().unwrap();
+            assert_eq!(all.map(|reader| reader.join().unwrap()), [100 * 50; 4]);
         });
     });
 }
@@ -198,28 +222,62 @@ fn a_peer_that_takes_nothing_is_too_slow() {
     bounded(20, || [tcp, unix].map(|f| f()));
 }
 
+/// Sends all of a message.
+type Writes = fn(UnixStream, &[u8]);
+
 #[test]
 fn a_peer_that_takes_its_time_but_takes_enough_gets_everything() {
-    bounded(30, || {
+    let writes: [Writes; 6] = [
+        |mut stream, message| stream.write_all(message).unwrap(),
+        |mut stream, message| stream.write_all_counted(message, &mut 0).unwrap(),
+        |stream, message| BufWriter::new(stream).write_all(message).unwrap(),
+        |stream, message| stream.write_all_buf(&mut &*message).unwrap(),
+        |stream, message| {
+            let mut file = tempfile();
+            file.write_all(message).unwrap();
+            assert_eq!(stream.send_file(&file, 0, u64::MAX).unwrap(), message.len() as u64);
+        },
+        |stream, message| {
+            let (mut from, middle) = UnixStream::pair().unwrap();
+            let proxy = spawn(move || net::copy(&middle, &stream).unwrap());
+            from.write_all(message).unwrap();
+            drop(from);
+            assert_eq!(proxy.join().unwrap(), message.len() as u64);
+        },
+    ];
+    bounded(30, move || {
         run(|| {
-            let (mut stream, peer) = UnixStream::pair().unwrap();
-            let mut peer = std::os::unix::net::UnixStream::from(peer);
-            stream.set_min_write_rate(hundred_in(2000));
-            let reader = std::thread::spawn(move || {
-                let (mut buffer, mut got) = (vec![0; 64 << 10], 0);
-                loop {
-                    match peer.read(&mut buffer).unwrap() {
-                        0 => return got,
-                        n => got += n,
+            let all = writes.map(|write| {
+                let (stream, peer) = UnixStream::pair().unwrap();
+                let mut peer = std::os::unix::net::UnixStream::from(peer);
+                stream.set_min_write_rate(hundred_in(2000));
+                let writer = spawn(move || write(stream, &vec![1; 1 << 20]));
+                let reader = std::thread::spawn(move || {
+                    let (mut buffer, mut got) = (vec![0; 64 << 10], 0);
+                    loop {
+                        match peer.read(&mut buffer).unwrap() {
+                            0 => return got,
+                            n => got += n,
+                        }
+                        std::thread::sleep(Duration::from_millis(100));
                     }
-                    std::thread::sleep(Duration::from_millis(100));
-                }
+                });
+                (writer, reader)
             });
-            stream.write_all(&vec![1; 2 << 20]).unwrap();
-            drop(stream);
-            assert_eq!(reader.join().unwrap(), 2 << 20);
+            for (writer, reader) in all {
+                writer.join().unwrap();
+                assert_eq!(reader.join().unwrap(), 1 << 20);
+            }
         });
     });
+}
+
+/// A file that no one else can name.
+fn tempfile() -> std::fs::File {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("min-rate-{}", std::process::id()));
+    let file = std::fs::File::options().read(true).write(true).create(true).truncate(true).open(&path).unwrap();
+    std::fs::remove_file(path).unwrap();
+    file
 }
 
 /// A reader that is cut off does not disturb the other direction.

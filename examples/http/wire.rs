@@ -23,10 +23,7 @@ const INPUT: usize = 4 * 1024;
 const OUTPUT: usize = 16 * 1024;
 
 /// So many bytes a client takes within the limit of time for writing.
-const TIMED: u64 = 64 * 1024;
-
-/// Bytes of a file that are sent with one call.
-const FILE: u64 = 256 * 1024;
+const TIMED: usize = 64 * 1024;
 
 /// How long, and for how many bytes, a client that was told of the end may go on sending.
 const FAREWELL: (Duration, usize) = (Duration::from_secs(2), 1 << 20);
@@ -78,11 +75,12 @@ impl<'a> Wire<'a> {
         // So that what was written goes in one segment with the first bytes of the file.
         self.stream.set_cork(true)?;
         self.flush()?;
-        let limit = self.write_timeout * (FILE / TIMED) as u32;
+        // A limit for a file as a whole would have to know how long it is, and how fast the client.
+        let rate = (TIMED as f64 / self.write_timeout.as_secs_f64()) as u32;
+        self.stream.set_min_write_rate(Some(MinRate::bytes_per_second(rate).over(self.write_timeout)));
         let mut sent = 0;
         while sent < count {
-            let most = (count - sent).min(FILE);
-            match time::timeout(limit, || self.stream.send_file(file, offset + sent, most))?? {
+            match self.stream.send_file(file, offset + sent, count - sent)? {
                 0 => break,
                 moved => sent += moved,
             }
@@ -131,7 +129,7 @@ impl Write for Wire<'_> {
         if bytes.len() <= OUTPUT - self.output.buffer().len() {
             return self.output.write_all(bytes);
         }
-        let limit = self.write_timeout * bytes.len().div_ceil(TIMED as usize) as u32;
+        let limit = self.write_timeout * bytes.len().div_ceil(TIMED) as u32;
         time::timeout(limit, || self.output.write_all(bytes))?
     }
 
@@ -143,9 +141,11 @@ impl Write for Wire<'_> {
     }
 }
 
-/// Invariant 3: what could not be sent is not tried again without a limit.
+/// Invariant 3: the library would try once more to send what could not be sent, and wait.
 impl Drop for Wire<'_> {
     fn drop(&mut self) {
-        let _ = self.flush();
+        if !self.output.buffer().is_empty() {
+            let _ = self.stream.shutdown(Shutdown::Both);
+        }
     }
 }

@@ -3,21 +3,26 @@
 //! Owns the ways in which its bytes may go, and the care that no worker waits for a disk. Must never know a protocol.
 //!
 //! sendfile(2) copies nothing to the program and back, but where a page of the file is not in memory it waits for the
-//! disk, and there is no flag against that. So in a coroutine, before each piece of 256 KiB, the first and the last byte
+//! disk, and there is no flag against that. So in a coroutine, before each piece of 1 MiB, the first and the last byte
 //! of the piece are asked for (preadv2(2) with RWF_NOWAIT); if one is not there, a thread of the pool reads the whole
 //! piece first. A page between the two that alone was dropped from memory is read by the worker. What
 //! was rejected: mincore(2) needs a mapping, cachestat(2) the right to write to the file, and readahead(2) says neither
 //! whether it has to nor when it is done.
 //!
 //! Files that cannot be asked, those of /proc and of most network file systems, are read by the pool, and sent from a
-//! buffer; so are all where the kernel refuses to splice, and, by whoever sends them, where the description of the socket
-//! is known to strangers (`switch`). tmpfs cannot be asked either, but has no disk.
+//! buffer; so are all where the kernel refuses to splice, and where the description of the socket
+//! is known to strangers (`switch`), if only from some piece on. tmpfs cannot be asked either, but has no disk. Files with
+//! O_DIRECT are never in memory, and are read in whole blocks.
+//!
+//! Where there is no descriptor or no thread for the pool, the worker waits for the disk: late is better than not at all.
 //!
 //! Invariant 1: what is sent comes from the offset that it is said to come from, in order, without gaps; the file's cursor
 //! is neither used nor moved.
+//! Invariant 2: each wait for room is one of nothing sent since the count was told.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use dormouse_runtime::loan::Buffer;
 use dormouse_runtime::wait;
@@ -28,12 +33,16 @@ use crate::sys::file::{self, Place};
 use crate::sys::{connection, errno, splice, transfer};
 
 /// Bytes between two looks at whether the file is in memory, and at others who want to run.
-const PIECE: usize = 256 << 10;
+const PIECE: i64 = 1 << 20;
 
-/// Bytes of a page; where they are larger the questions are a little more than there need to be.
+/// Bytes of a page, or of a block of a disk; where they are larger the questions are a little more than there need to be.
 const PAGE: usize = 4096;
 
-/// How the bytes of a piece go.
+/// Bytes read at once into a buffer. With what comes of whole blocks at both ends, and of the buffer's own place, no more than
+/// 64 KiB.
+const READ: i64 = (64 << 10) - 3 * PAGE as i64;
+
+/// How the bytes go.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     /// By sendfile(2).
@@ -45,80 +54,149 @@ enum Way {
 /// Sends up to `count` bytes of `file` from `offset` on; gives how many. Fewer are there to be sent, or an error came in
 /// between, which the next call meets, or the time to wait for room was over.
 pub(crate) fn send(socket: &Socket, file: BorrowedFd<'_>, offset: u64, count: u64) -> io::Result<u64> {
-    let begin = i64::try_from(offset).map_err(|_| errno::refusal())?;
-    let count = count.min(i64::MAX as u64 - offset);
-    let (mut sent, mut way) = (0, Way::Kernel);
-    while sent < count && !(sent > 0 && connection::has_error(socket.fd())?) {
-        let piece = (count - sent).min(PIECE as u64) as usize;
-        match send_piece(socket, file, begin + sent as i64, piece, &mut way) {
+    let mut sent = 0;
+    let mut sending = Sending::new(socket, file, offset, count)?;
+    loop {
+        sending.leaves_errors = sent > 0;
+        match sending.some() {
             Err(error) if sent == 0 => return Err(error),
-            Err(_) => break,
-            Ok(moved) => {
-                sent += moved as u64;
-                if moved < piece {
-                    break;
+            Err(_) | Ok(0) => return Ok(sent),
+            Ok(moved) => sent += moved,
+        }
+    }
+}
+
+/// Sends what of the `count` bytes of `file` from `offset` on comes after the first `sent`, or as much of it as there is; `sent`
+/// grows with each byte that goes.
+pub(crate) fn send_counted(
+    socket: &Socket,
+    file: BorrowedFd<'_>,
+    offset: u64,
+    count: u64,
+    sent: &mut u64,
+) -> io::Result<()> {
+    let offset = offset.checked_add(*sent).ok_or_else(errno::refusal)?;
+    let mut sending = Sending::new(socket, file, offset, count.saturating_sub(*sent))?;
+    loop {
+        match sending.some()? {
+            0 => return Ok(()),
+            moved => *sent += moved,
+        }
+    }
+}
+
+/// A file on its way.
+struct Sending<'a> {
+    /// Where it goes.
+    socket: &'a Socket,
+    /// Where it comes from.
+    file: BorrowedFd<'a>,
+    /// Where in the file the next byte to be sent is.
+    at: i64,
+    /// Where those end that are to be sent.
+    end: i64,
+    /// Up to where it is in memory, as far as is known.
+    known: i64,
+    /// Whether the file has O_DIRECT.
+    is_direct: bool,
+    /// How the next bytes go.
+    way: Way,
+    /// What was read and is not sent yet, from `at` on.
+    held: Option<Held>,
+    /// Whether an error of the socket is for the next call.
+    leaves_errors: bool,
+}
+
+/// Bytes that were read: those of the range, which is not empty but at the end of the file.
+struct Held(Buffer, Range<usize>);
+
+impl<'a> Sending<'a> {
+    fn new(socket: &'a Socket, file: BorrowedFd<'a>, offset: u64, count: u64) -> io::Result<Sending<'a>> {
+        let at = i64::try_from(offset).map_err(|_| errno::refusal())?;
+        let end = at.saturating_add_unsigned(count);
+        let is_direct = file::is_direct(file);
+        let way = if is_direct { Way::Buffer } else { Way::Kernel };
+        Ok(Sending { socket, file, at, end, known: at, is_direct, way, held: None, leaves_errors: false })
+    }
+
+    /// Sends some; 0 if there is no more, or an error that is left.
+    fn some(&mut self) -> io::Result<u64> {
+        if self.at >= self.end {
+            return Ok(0);
+        }
+        self.prepare()?;
+        let moved = match self.way {
+            Way::Kernel => match self.by_kernel() {
+                Err(error) if errno::is_refusal(&error) => {
+                    self.way = Way::Buffer;
+                    self.by_buffer()?
                 }
-            }
-        }
+                answer => answer?,
+            },
+            Way::Buffer => self.by_buffer()?,
+        };
+        self.at += moved as i64;
+        Ok(moved as u64)
     }
-    Ok(sent)
-}
 
-fn send_piece(socket: &Socket, file: BorrowedFd<'_>, offset: i64, count: usize, way: &mut Way) -> io::Result<usize> {
-    if *way == Way::Kernel {
-        match place(file, offset, count) {
+    /// Sees to it that the next bytes are in memory, if they are to go by sendfile.
+    fn prepare(&mut self) -> io::Result<()> {
+        if self.way == Way::Buffer || self.at < self.known {
+            return Ok(());
+        }
+        let piece = self.at..self.end.min(self.at.saturating_add(PIECE));
+        self.known = piece.end;
+        match place(self.file, &piece) {
             Place::Memory => {}
-            Place::Device => fetch(file, offset, count)?,
-            Place::Unknown => *way = Way::Buffer,
+            Place::Device => fetch(self.file, piece)?,
+            Place::Unknown => self.way = Way::Buffer,
         }
+        Ok(())
     }
-    if *way == Way::Kernel {
-        match send_by_kernel(socket, file, offset, count) {
-            Err(error) if errno::is_refusal(&error) => *way = Way::Buffer,
-            answer => return answer,
-        }
-    }
-    send_by_buffer(socket, file, offset, count)
-}
 
-fn send_by_kernel(socket: &Socket, file: BorrowedFd<'_>, offset: i64, count: usize) -> io::Result<usize> {
-    socket.send_whole(count, |_, sent| {
-        let attempt = |fd: BorrowedFd<'_>| splice::send_file(fd, file, offset + sent as i64, count - sent);
-        socket.attempt_switched(attempt)?.ok_or_else(errno::refusal)
-    })
-}
-
-/// A read may give less than there is, so only nothing is the end.
-fn send_by_buffer(socket: &Socket, file: BorrowedFd<'_>, offset: i64, count: usize) -> io::Result<usize> {
-    let (mut buffer, mut sent) = (Buffer::new(count), 0);
-    while sent < count {
-        let read = match read(file, offset + sent as i64, &mut buffer, count - sent) {
-            Err(error) if sent == 0 => return Err(error),
-            read => read.unwrap_or(0),
-        };
-        let bytes = &buffer[..read];
-        if read == 0 {
-            break;
-        }
-        let moved = match socket.send_whole(read, |fd, moved| transfer::send(fd, &bytes[moved..])) {
-            Err(error) if sent == 0 => return Err(error),
-            moved => moved.unwrap_or(0),
-        };
-        sent += moved;
-        if moved < read {
-            break;
-        }
+    fn by_kernel(&self) -> io::Result<usize> {
+        let count = (self.known - self.at) as usize;
+        self.attempt(|_| {
+            let attempt = |fd: BorrowedFd<'_>| splice::send_file(fd, self.file, self.at, count);
+            self.socket.attempt_switched(attempt)?.ok_or_else(errno::refusal)
+        })
     }
-    Ok(sent)
+
+    /// A read may give less than there is, so only nothing is the end.
+    fn by_buffer(&mut self) -> io::Result<usize> {
+        let Held(buffer, mut left) = match self.held.take() {
+            Some(held) => held,
+            None => read(self.file, self.is_direct, self.at..self.end.min(self.at.saturating_add(READ)))?,
+        };
+        if left.is_empty() {
+            return Ok(0);
+        }
+        let moved = self.attempt(|fd| transfer::send(fd, &buffer[left.clone()]))?;
+        left.start += moved;
+        self.held = (!left.is_empty()).then_some(Held(buffer, left));
+        Ok(moved)
+    }
+
+    /// Runs an attempt to send, until it has sent something.
+    fn attempt(&self, mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>) -> io::Result<usize> {
+        self.socket.send_some(|fd| {
+            if self.leaves_errors && connection::has_error(fd)? {
+                return Ok(0);
+            }
+            attempt(fd)
+        })
+    }
 }
 
 /// Where a piece is, as far as two of its bytes tell. To who keeps no others waiting it is as good as at hand.
-fn place(file: BorrowedFd<'_>, offset: i64, count: usize) -> Place {
+fn place(file: BorrowedFd<'_>, piece: &Range<i64>) -> Place {
     if !may_use_pool() {
         return Place::Memory;
     }
-    let last = (count > PAGE).then_some(offset + (count - 1) as i64);
-    let places = [Some(offset), last].into_iter().flatten().map(|at| file::place(file, at));
+    // Behind the end of a file there is nothing to be fetched, and nothing to be learnt.
+    let end = file::size(file).map_or(piece.end, |size| piece.end.min(size));
+    let last = (end - piece.start > PAGE as i64).then_some(end - 1);
+    let places = [Some(piece.start), last].into_iter().flatten().map(|at| file::place(file, at));
     match places.into_iter().find(|place| *place != Place::Memory) {
         Some(Place::Unknown) if file::is_of_memory(file) => Place::Memory,
         place => place.unwrap_or(Place::Memory),
@@ -130,35 +208,61 @@ fn may_use_pool() -> bool {
     blocking::in_coroutine() && wait::may_park()
 }
 
-/// Has a thread of the pool read a piece, so that it is in memory.
+/// Has a thread of the pool read a piece, so that it is in memory, if that can be had.
 #[cold]
-fn fetch(file: BorrowedFd<'_>, offset: i64, count: usize) -> io::Result<()> {
-    let (file, end) = (file.try_clone_to_owned()?, offset + count as i64);
-    blocking::run(move || {
-        let (mut buffer, mut at) = (vec![0; 64 << 10], offset);
-        while at < end {
-            match file::read_at(file.as_fd(), &mut buffer, at) {
+fn fetch(file: BorrowedFd<'_>, piece: Range<i64>) -> io::Result<()> {
+    by_pool(file, move |file| {
+        let (mut buffer, mut at) = (vec![0; 64 << 10], piece.start);
+        while at < piece.end {
+            match file::read_at(file, &mut buffer, at) {
                 // Whatever is wrong with the file, who sends it will be told.
                 Ok(0) | Err(_) => break,
                 Ok(count) => at += count as i64,
             }
         }
     })
+    .map(|_| ())
 }
 
-/// Reads up to `count` bytes into a buffer that has room for them.
-fn read(file: BorrowedFd<'_>, offset: i64, buffer: &mut Buffer, count: usize) -> io::Result<usize> {
-    budget::spend();
-    if place(file, offset, count) == Place::Memory {
-        return file::read_at(file, &mut buffer[..count], offset);
+/// Makes a call on a thread of the pool; `None` if there is no descriptor for it, or no thread.
+fn by_pool<T: Send + 'static>(
+    file: BorrowedFd<'_>,
+    call: impl FnOnce(BorrowedFd<'_>) -> T + Send + 'static,
+) -> io::Result<Option<T>> {
+    // A call of the pool may outlive its caller: it has a descriptor of its own.
+    match file.try_clone_to_owned().and_then(|file| blocking::run(move || call(file.as_fd()))) {
+        Err(error) if errno::is_want(&error) => Ok(None),
+        answer => answer.map(Some),
     }
-    let file: OwnedFd = file.try_clone_to_owned()?;
-    // A call of the pool may outlive its caller: it has the buffer meanwhile.
-    let mut lent = std::mem::replace(buffer, Buffer::new(0));
-    let (lent, read) = blocking::run(move || {
-        let read = file::read_at(file.as_fd(), &mut lent[..count], offset);
-        (lent, read)
-    })?;
-    *buffer = lent;
-    read
+}
+
+/// Reads some of what is in `range`.
+fn read(file: BorrowedFd<'_>, is_direct: bool, range: Range<i64>) -> io::Result<Held> {
+    budget::spend();
+    let here = if is_direct { !may_use_pool() } else { place(file, &range) == Place::Memory };
+    if here {
+        return fill(file, is_direct, range);
+    }
+    let wanted = range.clone();
+    match by_pool(file, move |file| fill(file, is_direct, wanted))? {
+        Some(held) => held,
+        None => fill(file, is_direct, range),
+    }
+}
+
+fn fill(file: BorrowedFd<'_>, is_direct: bool, range: Range<i64>) -> io::Result<Held> {
+    let count = (range.end - range.start) as usize;
+    if !is_direct {
+        let mut buffer = Buffer::new(count);
+        let read = file::read_at(file, &mut buffer[..count], range.start)?;
+        return Ok(Held(buffer, 0..read));
+    }
+    // From a whole block on, to the end of one, and to such a place in memory.
+    let before = range.start as usize % PAGE;
+    let asked = (before + count).next_multiple_of(PAGE);
+    let mut buffer = Buffer::new(asked + PAGE);
+    let begin = buffer.as_ptr().align_offset(PAGE);
+    let read = file::read_at(file, &mut buffer[begin..begin + asked], range.start - before as i64)?;
+    let end = begin + read.min(before + count);
+    Ok(Held(buffer, end.min(begin + before)..end))
 }

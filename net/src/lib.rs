@@ -27,7 +27,7 @@
 //! os.rs           the paths under which std has what is not in std::net
 //! stream.rs       what all streams have in common, and `bytes`
 //! buffer/         buffered reading and writing, with memory that idle connections do not hold
-//! copy.rs         from one stream to another, spliced
+//! copy/           from one stream to another, spliced
 //! ```
 
 #![deny(unsafe_code)]
@@ -58,7 +58,7 @@ pub use std::net::{AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketA
 
 pub use admission::{Admission, AdmissionMetrics, OnOverload};
 pub use buffer::{BufReader, BufWriter, IntoInnerError};
-pub use copy::{copy, copy_bidirectional};
+pub use copy::{copy, copy_bidirectional, copy_bidirectional_counted, copy_counted};
 pub use counted::{ReadCounted, WriteCounted};
 pub use progress::MinRate;
 pub use resolve::{ToSocketAddrs, lookup_host};

@@ -214,34 +214,6 @@ impl Socket {
         })
     }
 
-    /// Sends `asked` bytes on a stream; `attempt` is told how many were sent already. As a blocking send of the kernel's it
-    /// goes on until all are sent; an error, a timeout or the user's wish not to wait end it with the count so far, if
-    /// that is not zero. `attempt` answers EWOULDBLOCK, or a short count, where there was no more room, and 0 where there is
-    /// nothing left to send.
-    pub(crate) fn send_whole(
-        &self,
-        asked: usize,
-        mut attempt: impl FnMut(BorrowedFd<'_>, usize) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        let mut sent = 0;
-        let answer = self.retry(Interest::Write, |fd| {
-            // An error that ends what has begun is for the next call, as the kernel leaves it.
-            while sent < asked && !(sent > 0 && connection::has_error(fd)?) {
-                let moved = attempt(fd, sent)?;
-                if moved == 0 {
-                    break;
-                }
-                self.note_moved(Interest::Write, moved);
-                sent += moved;
-            }
-            Ok(())
-        });
-        match answer {
-            Err(error) if sent == 0 => Err(error),
-            _ => Ok(sent),
-        }
-    }
-
     /// As [`retry`](Socket::retry), for a transfer of no bytes by TCP: Linux has it wait all the same, but answers 0 when the
     /// time is over.
     #[cold]
@@ -491,5 +463,6 @@ impl Drop for Socket {
 
 mod held;
 mod moving;
+mod sending;
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use dormouse_runtime::blocking;
 use dormouse_runtime::loan::Buffer;
 use dormouse_runtime::wait::Interest;
 
-use crate::sys::{connection, spare, transfer};
+use crate::sys::{spare, transfer};
 use crate::tcp::TcpStream;
 use crate::unix::UnixStream;
 use crate::whole::none_written;
@@ -69,8 +69,8 @@ pub trait Stream: sealed::Sealed {
         self.part().receive_with(|fd| spare::recv(fd, buf))
     }
 
-    /// Sends what `buf` has, up to 64 pieces of it in one call, and advances it by as much as was sent, which it gives; 0
-    /// only if there was nothing.
+    /// Sends what there is room for of what `buf` has, up to 64 pieces of it in one call, and advances it by as much as was
+    /// sent, which it gives; 0 only if there was nothing.
     ///
     /// # Errors
     ///
@@ -78,19 +78,24 @@ pub trait Stream: sealed::Sealed {
     ///
     /// # Blocking
     ///
-    /// As [`Write`](io::Write). A cancellation leaves `buf` as it was, though some of it may have been sent.
+    /// Parks the coroutine, or blocks the plain thread, until there is room for the first byte. A cancellation sends nothing, and
+    /// leaves `buf` as it was.
     fn write_buf(&self, buf: &mut impl Buf) -> io::Result<usize>
     where
         Self: Sized,
     {
+        if !buf.has_remaining() {
+            return Ok(0);
+        }
         let mut slices = [IoSlice::new(&[]); PIECES];
         let count = buf.chunks_vectored(&mut slices);
-        let sent = self.part().send_vectored(&slices[..count])?;
+        let sent = self.part().send_some_vectored(&slices[..count])?;
         buf.advance(sent);
         Ok(sent)
     }
 
-    /// Sends all that `buf` has, and advances it by as much as was sent, also if an error came in between.
+    /// Sends all that `buf` has, and advances it by as much as was sent, however this ends: an error, a timeout or a cancellation
+    /// leaves in `buf` what was not sent.
     ///
     /// # Errors
     ///
@@ -98,7 +103,29 @@ pub trait Stream: sealed::Sealed {
     ///
     /// # Blocking
     ///
-    /// As [`write_buf`](Stream::write_buf).
+    /// Parks the coroutine, or blocks the plain thread, until there was room for all. A cancellation point.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::{Buf, Bytes};
+    /// use dormouse_net::{Stream, os::unix::net::UnixStream};
+    /// use dormouse_runtime::time;
+    /// use std::io::Read;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// let mut message = Bytes::from(vec![7; 10_000_000]);
+    /// // Nobody reads.
+    /// assert!(time::timeout(Duration::from_millis(1), || ours.write_all_buf(&mut message)).is_err());
+    /// let sent = 10_000_000 - message.remaining();
+    /// drop(ours);
+    /// let mut received = Vec::new();
+    /// assert_eq!(theirs.read_to_end(&mut received)?, sent);
+    /// # Ok(())
+    /// # }
+    /// ```
     fn write_all_buf(&self, buf: &mut impl Buf) -> io::Result<()>
     where
         Self: Sized,
@@ -181,16 +208,21 @@ impl<S: sealed::Sealed + ?Sized> sealed::Sealed for Arc<S> {
 impl<S: sealed::Sealed> Stream for S {}
 
 impl Part<'_> {
+    /// Notes a short count, where it says something.
+    fn note_short(self, interest: Interest, moved: usize, asked: usize) {
+        if self.is_tcp {
+            self.socket.note_short(interest, moved, asked.min(transfer::CERTAIN_BYTES));
+        }
+    }
+
     /// Runs an attempt to receive, which says how many bytes came and how many were asked for.
     pub(crate) fn receive_with(
         self,
         mut attempt: impl FnMut(BorrowedFd<'_>) -> io::Result<(usize, usize)>,
     ) -> io::Result<usize> {
-        self.socket.retry(Interest::Read, |fd| {
+        self.socket.receive(|fd| {
             let (count, asked) = attempt(fd)?;
-            if self.is_tcp {
-                self.socket.note_short(Interest::Read, count, asked);
-            }
+            self.note_short(Interest::Read, count, asked);
             Ok(count)
         })
     }
@@ -221,31 +253,50 @@ impl Part<'_> {
         Ok((received.expect("the last attempt received"), count))
     }
 
-    /// Sends `buf`; less only if an error or the time came in between.
-    pub(crate) fn send(self, buf: &[u8]) -> io::Result<usize> {
-        self.socket.send_whole(buf.len(), |fd, sent| transfer::send(fd, &buf[sent..]))
+    /// Sends what there is room for of `buf`, which is not empty: see [`Socket::send_some`].
+    pub(crate) fn send_some(self, buf: &[u8]) -> io::Result<usize> {
+        self.socket.send_some(|fd| {
+            let moved = transfer::send(fd, buf)?;
+            self.note_short(Interest::Write, moved, buf.len());
+            Ok(moved)
+        })
     }
 
-    /// Sends all of `buf`.
-    pub(crate) fn send_all(self, mut buf: &[u8]) -> io::Result<()> {
+    /// As [`Part::send_some`], of the buffers, which are not all empty, or of as many of them as go in one call.
+    pub(crate) fn send_some_vectored(self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        if let [buf] = bufs {
+            return self.send_some(buf);
+        }
+        let bufs = transfer::first(bufs);
+        let asked = transfer::total(bufs);
+        self.socket.send_some(|fd| {
+            let moved = transfer::send_vectored(fd, bufs, 0)?;
+            self.note_short(Interest::Write, moved, asked);
+            Ok(moved)
+        })
+    }
+
+    /// Sends what there is room for now. For where nothing may wait.
+    pub(crate) fn send_at_once(self, buf: &[u8]) -> io::Result<usize> {
+        transfer::send(self.socket.fd(), buf)
+    }
+
+    /// Sends all of `buf`; `count` grows with each byte that is sent.
+    pub(crate) fn send_all(self, mut buf: &[u8], count: &mut u64) -> io::Result<()> {
         while !buf.is_empty() {
-            match self.send(buf)? {
+            match self.send_some(buf)? {
                 0 => return Err(none_written()),
-                sent => buf = &buf[sent..],
+                sent => {
+                    *count += sent as u64;
+                    buf = &buf[sent..];
+                }
             }
         }
         Ok(())
     }
 
-    /// Sends the buffers, or as many of them as go in one call, as [`Part::send`].
-    pub(crate) fn send_vectored(self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        let bufs = transfer::first(bufs);
-        let asked = transfer::total(bufs).min(transfer::CERTAIN_BYTES);
-        self.socket.send_whole(asked, |fd, sent| transfer::send_vectored(fd, bufs, sent))
-    }
-
     /// Shuts down one or both directions.
     pub(crate) fn shutdown(self, how: Shutdown) -> io::Result<()> {
-        connection::shutdown(self.socket.fd(), how)
+        self.socket.shutdown(how)
     }
 }

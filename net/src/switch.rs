@@ -7,22 +7,30 @@
 //! alone for good, and bytes go by way of a buffer. The rejected way, to set it for each attempt and clear it after, costs
 //! two more system calls, and a stranger's blocking read would fail now and then.
 //!
-//! Invariant 1: the flag changes only under the lock, held alone; an attempt that needs it holds the lock with others. So
-//! whoever lends a description waits for the attempts under way, none of which waits for a peer.
-//! Invariant 2: while the value is `true`, the description is O_NONBLOCK.
+//! Invariant 1: the flag changes only by who is alone at the passage; an attempt that needs it is inside. So whoever lends a
+//! description waits for the attempts under way, none of which waits for a peer: each moves 256 KiB at the most. One that
+//! sends a file may wait for the disk, where a page is missing that was not asked for before; then so does who lends.
+//! Invariant 2: while `on` is `true`, the description is O_NONBLOCK. It is read inside the passage only, and written alone.
 //!
 //! A child of fork(2) has the descriptions of its parent. If it lends one, the flag is cleared for both, and an attempt of
 //! the parent's that is made just then, or later, may block its worker: let the child exec or close, as it should anyway.
 
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dormouse_runtime::passage::Passage;
 
 use crate::sys::mode;
 
 /// Whether we have set the flag. See the heading.
 #[derive(Default)]
-pub(crate) struct Switch(RwLock<bool>);
+pub(crate) struct Switch {
+    /// Who reads or changes it now.
+    passage: Passage,
+    /// Invariant 2.
+    on: AtomicBool,
+}
 
 impl Switch {
     /// Makes an attempt with the flag set; `None`, and no attempt, if `is_ours` says that the description is not ours alone.
@@ -33,30 +41,33 @@ impl Switch {
         attempt: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
     ) -> io::Result<Option<T>> {
         loop {
-            let on = self.read();
-            // Under the lock, so that whoever lends it now finds the flag set or set it back before.
+            let inside = self.passage.enter();
+            // Inside, so that whoever lends it now finds the flag set, or has set it back before.
             if !is_ours() {
                 return Ok(None);
             }
-            if *on {
+            if self.is_on() {
                 return attempt(fd).map(Some);
             }
-            drop(on);
-            let mut on = self.write();
+            drop(inside);
+            let _alone = self.passage.enter_alone();
             if is_ours() {
                 mode::set_nonblocking(fd, true)?;
-                *on = true;
+                self.set_on(true);
             }
         }
     }
 
     /// Gives the description the mode that its user asked for, because others are about to know it.
     pub(crate) fn give_back(&self, fd: BorrowedFd<'_>, nonblocking: impl Fn() -> bool) {
-        if !*self.read() {
+        let inside = self.passage.enter();
+        if !self.is_on() {
             return;
         }
-        let mut on = self.write();
-        if std::mem::take(&mut *on) {
+        drop(inside);
+        let _alone = self.passage.enter_alone();
+        if self.is_on() {
+            self.set_on(false);
             // Fails only for what is no file, which took it before.
             let _ = mode::set_nonblocking(fd, nonblocking());
         }
@@ -64,21 +75,22 @@ impl Switch {
 
     /// Sets the user's mode, by `remember`, and in the kernel unless it is switched: then it is set as it is given back.
     pub(crate) fn set_mode(&self, fd: BorrowedFd<'_>, nonblocking: bool, remember: impl FnOnce()) -> io::Result<()> {
-        let on = self.write();
-        if !*on {
+        let _alone = self.passage.enter_alone();
+        if !self.is_on() {
             mode::set_nonblocking(fd, nonblocking)?;
         }
         remember();
         Ok(())
     }
 
-    // No attempt panics; if one did, the flag would be as it was.
-    fn read(&self) -> RwLockReadGuard<'_, bool> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    fn is_on(&self) -> bool {
+        // ORDERING: Relaxed; the passage orders this after the store of whoever was alone before.
+        self.on.load(Ordering::Relaxed)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, bool> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    fn set_on(&self, on: bool) {
+        // ORDERING: Relaxed; the passage orders this before the loads of those who come after.
+        self.on.store(on, Ordering::Relaxed);
     }
 }
 

@@ -34,6 +34,7 @@
 //! | `time` | timeouts around any code |
 //! | `wait`, `budget` | waiting for an fd |
 //! | `loan` | what is borrowed from the shelf |
+//! | `passage` | calls that must not overlap with a change |
 //! | `block_on`, `task` | futures, polled by us; a handle, polled by others |
 //! | `signal` | waiting for signals |
 //! | `sync` | locks, channels, notifications |
@@ -85,6 +86,7 @@ mod os_thread;
 mod overflow;
 mod pace;
 mod park;
+pub mod passage;
 mod pipe;
 mod placement;
 mod poller;

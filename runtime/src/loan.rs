@@ -21,6 +21,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 /// Bytes that a pipe is to have room for: as many as a socket of a fast connection has at a time.
 const PIPE_BYTES: usize = 256 << 10;
 
+/// Bytes for which there is room in a pipe of a user who has not many of them. One with less is of no use: what goes through it
+/// in so small pieces goes faster through a buffer.
+const LEAST_PIPE_BYTES: usize = 64 << 10;
+
 /// Some memory, of the worker's while it is not in use: for bytes on their way to or from somebody else.
 ///
 /// It holds what its last user left there, or zeroes.
@@ -82,7 +86,8 @@ impl Drop for Buffer {
     }
 }
 
-/// A pipe, both ends of it ours, to splice(2) through: non-blocking, with room for 256 KiB where the kernel allows that.
+/// A pipe, both ends of it ours, to splice(2) through: non-blocking, with room for 256 KiB where the kernel allows that, and
+/// for 64 KiB at least.
 ///
 /// Dropped, it is closed, with what may be in it.
 ///
@@ -108,7 +113,8 @@ impl Pipe {
     ///
     /// # Errors
     ///
-    /// EMFILE or ENFILE when there are no descriptors left.
+    /// EMFILE or ENFILE when there are no descriptors left; [`QuotaExceeded`](io::ErrorKind::QuotaExceeded) when the user has
+    /// so many pipes that a further one has room for less than 64 KiB (`fs.pipe-user-pages-soft`, see pipe(7)).
     pub fn new() -> io::Result<Pipe> {
         let kept = with_shelf(|worker| worker.shelf.borrow_mut().take_pipe()).flatten();
         kept.map_or_else(Pipe::open, |ends| Ok(Pipe { ends }))
@@ -116,8 +122,10 @@ impl Pipe {
 
     fn open() -> io::Result<Pipe> {
         let ends = pipe::open()?;
-        pipe::widen(ends.1.as_fd(), PIPE_BYTES);
-        Ok(Pipe { ends })
+        match pipe::widen(ends.1.as_fd(), PIPE_BYTES)? {
+            ..LEAST_PIPE_BYTES => Err(io::ErrorKind::QuotaExceeded.into()),
+            _ => Ok(Pipe { ends }),
+        }
     }
 
     /// The end to read from.

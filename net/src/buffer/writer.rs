@@ -1,17 +1,18 @@
 //! [`BufWriter`].
 //!
-//! Invariant 1: there is a buffer exactly while `length > 0`.
-//! Invariant 2: what is in the buffer was not sent, unless `is_torn`: then nobody knows how much of it was.
+//! Invariant 1: there is a buffer exactly while `begin < end`, and these are within it.
+//! Invariant 2: what of the buffer is between them was not sent. Each single send either says what it sent, which is noted at
+//! once, or was cut short and has sent nothing.
 
 use std::error::Error;
 use std::fmt;
 use std::io::{self, IoSlice, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use dormouse_runtime::Cancelled;
 use dormouse_runtime::loan::Buffer;
+use dormouse_runtime::{cancel, wait};
 
 use super::CAPACITY;
+use crate::counted::WriteCounted;
 use crate::stream::Stream;
 use crate::whole::none_written;
 
@@ -24,10 +25,13 @@ const OTHERS: usize = 63;
 /// What does not fit any more is sent together with what is in the buffer, in one call. On a plain thread buffers are
 /// allocated and freed.
 ///
+/// However a write or a flush ends, be it by an error, a timeout or a cancellation: what was sent is known, and the next flush
+/// goes on behind it. A write takes what it says, and nothing if it fails or is thrown out of.
+///
 /// Dropped, it is flushed, as std's is, and an error of that is not told: call [`flush`](Write::flush). In a coroutine that
-/// unwinds, by a panic or a cancellation, what the peer has no room for is lost then, and after an unwind out of a write of
-/// its own nothing is sent. A cancellation that strikes while the drop waits ends the wait, and
-/// unwinds at the next cancellation point: the drop itself does not.
+/// unwinds, by a panic or a cancellation, and inside `no_park`, the drop does not wait: what there is no room for is lost. A
+/// cancellation that strikes while it waits ends the wait, and unwinds at the next cancellation point: the drop itself does
+/// not.
 ///
 /// # Examples
 ///
@@ -53,12 +57,12 @@ pub struct BufWriter<S: Stream> {
     stream: Option<S>,
     /// What is not sent yet.
     buffer: Option<Buffer>,
-    /// How many bytes of the buffer that is.
-    length: usize,
+    /// Where in the buffer that begins.
+    begin: usize,
+    /// Where it ends.
+    end: usize,
     /// The most bytes gathered.
     capacity: usize,
-    /// Whether the last write was left by an unwind.
-    is_torn: bool,
 }
 
 impl<S: Stream> BufWriter<S> {
@@ -69,12 +73,12 @@ impl<S: Stream> BufWriter<S> {
 
     /// Gathers up to `capacity` bytes. Workers keep buffers of up to 256 KiB.
     pub fn with_capacity(capacity: usize, stream: S) -> BufWriter<S> {
-        BufWriter { stream: Some(stream), buffer: None, length: 0, capacity, is_torn: false }
+        BufWriter { stream: Some(stream), buffer: None, begin: 0, end: 0, capacity }
     }
 
     /// What is not sent yet.
     pub fn buffer(&self) -> &[u8] {
-        self.buffer.as_ref().map_or(&[], |buffer| &buffer[..self.length])
+        self.buffer.as_ref().map_or(&[], |buffer| &buffer[self.begin..self.end])
     }
 
     /// The most bytes gathered.
@@ -108,83 +112,82 @@ impl<S: Stream> BufWriter<S> {
         }
     }
 
-    /// Gathers `buf` where there is something already and it fits: most small writes are of this kind.
+    /// Gathers `buf` where there is something already and room behind it: most small writes are of this kind.
     #[inline]
     fn gather_more(&mut self, buf: &[u8]) -> bool {
-        let fits = buf.len() <= self.capacity - self.length;
+        let fits = buf.len() <= self.capacity - self.end;
         let Some(buffer) = self.buffer.as_mut().filter(|_| fits) else {
             return false;
         };
-        buffer[self.length..self.length + buf.len()].copy_from_slice(buf);
-        self.length += buf.len();
+        buffer[self.end..self.end + buf.len()].copy_from_slice(buf);
+        self.end += buf.len();
         true
     }
 
     #[cold]
     fn write_all_cold(&mut self, mut buf: &[u8]) -> io::Result<()> {
         while !buf.is_empty() {
-            match self.write_vectored(&[IoSlice::new(buf)])? {
-                0 => return Err(none_written()),
-                written => buf = &buf[written..],
-            }
+            buf = &buf[self.write_vectored(&[IoSlice::new(buf)])?..];
         }
         Ok(())
     }
 
-    /// Gathers what fits.
-    fn gather(&mut self, bufs: &[IoSlice<'_>]) {
-        for buf in bufs.iter().filter(|buf| !buf.is_empty()) {
-            let buffer = self.buffer.get_or_insert_with(|| Buffer::new(self.capacity));
-            buffer[self.length..self.length + buf.len()].copy_from_slice(buf);
-            self.length += buf.len();
+    /// Gathers what fits: `total` bytes.
+    fn gather(&mut self, bufs: &[IoSlice<'_>], total: usize) {
+        if total == 0 {
+            return;
+        }
+        let buffer = self.buffer.get_or_insert_with(|| Buffer::new(self.capacity));
+        if self.end + total > self.capacity {
+            buffer.copy_within(self.begin..self.end, 0);
+            (self.begin, self.end) = (0, self.end - self.begin);
+        }
+        for buf in bufs {
+            buffer[self.end..self.end + buf.len()].copy_from_slice(buf);
+            self.end += buf.len();
         }
     }
 
-    /// Sends what is in the buffer and, after it, `others`; gives how many bytes of those went.
+    /// Sends some of what is in the buffer and, after it, of `others`, which are not all empty if it is; gives how many bytes of
+    /// those went.
     fn send(&mut self, others: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.is_torn = true;
-        let sent = match &self.buffer {
-            Some(buffer) if others.is_empty() => self.get_ref().part().send(&buffer[..self.length]),
-            _ => self.send_vectored(others),
-        };
-        self.is_torn = false;
-        match sent? {
+        let mut all = [IoSlice::new(&[]); 1 + OTHERS];
+        all[0] = IoSlice::new(self.buffer());
+        let mut count = 1;
+        for (place, other) in all[1..].iter_mut().zip(others.iter().filter(|other| !other.is_empty())) {
+            *place = *other;
+            count += 1;
+        }
+        let first = usize::from(self.buffer().is_empty());
+        match self.get_ref().part().send_some_vectored(&all[first..count])? {
             0 => Err(none_written()),
             sent => Ok(self.forget(sent)),
         }
     }
 
-    #[inline(never)]
-    fn send_vectored(&self, others: &[IoSlice<'_>]) -> io::Result<usize> {
-        let mut all = [IoSlice::new(&[]); 1 + OTHERS];
-        let count = others.len().min(OTHERS);
-        all[0] = IoSlice::new(self.buffer());
-        all[1..=count].copy_from_slice(&others[..count]);
-        let first = usize::from(self.length == 0);
-        self.get_ref().part().send_vectored(&all[first..=count])
-    }
-
     /// So many bytes were sent; gives how many were not of the buffer.
     fn forget(&mut self, sent: usize) -> usize {
-        if let Some(buffer) = self.buffer.as_mut().filter(|_| sent < self.length) {
-            buffer.copy_within(sent..self.length, 0);
-            self.length -= sent;
-            return 0;
+        let own = sent.min(self.end - self.begin);
+        self.begin += own;
+        if self.begin == self.end {
+            (self.buffer, self.begin, self.end) = (None, 0, 0);
         }
-        self.buffer = None;
-        sent - std::mem::take(&mut self.length)
+        sent - own
     }
 
     fn send_all(&mut self) -> io::Result<()> {
-        while self.length > 0 {
-            self.send(&[])?;
+        while self.buffer.is_some() {
+            match self.get_ref().part().send_some(self.buffer())? {
+                0 => return Err(none_written()),
+                sent => _ = self.forget(sent),
+            }
         }
         Ok(())
     }
 }
 
-/// Parks the coroutine, or blocks the plain thread, where the stream's `write` does, once the buffer is full. A cancellation
-/// leaves the writer such that it sends no more by itself: nobody knows what was sent.
+/// Parks the coroutine, or blocks the plain thread, until there is room for the first byte, once the buffer is full. A count is
+/// less than asked for if there is no room for more. A cancellation takes nothing, and leaves in the buffer what was not sent.
 impl<S: Stream> Write for BufWriter<S> {
     #[inline]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
@@ -199,8 +202,8 @@ impl<S: Stream> Write for BufWriter<S> {
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         let asked = bufs.iter().fold(0usize, |sum, buf| sum.saturating_add(buf.len()));
         loop {
-            if asked <= self.capacity - self.length {
-                self.gather(bufs);
+            if asked <= self.capacity - self.buffer().len() {
+                self.gather(bufs, asked);
                 return Ok(asked);
             }
             match self.send(bufs)? {
@@ -215,16 +218,23 @@ impl<S: Stream> Write for BufWriter<S> {
     }
 }
 
-/// Flushes, unless an unwind came out of a write. A cancellation does not come out of here.
+/// What is written is what the writer took: in its buffer, or sent.
+impl<S: Stream> WriteCounted for BufWriter<S> {
+    fn write_some(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.write(buf)
+    }
+}
+
+/// Flushes. Neither a cancellation nor a panic comes out of here.
 impl<S: Stream> Drop for BufWriter<S> {
     fn drop(&mut self) {
-        if self.stream.is_none() || self.length == 0 || self.is_torn {
+        if self.buffer.is_none() {
             return;
         }
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.send_all()))
-            && !payload.is::<Cancelled>()
-        {
-            resume_unwind(payload);
+        if wait::may_park() {
+            let _ = cancel::as_errors(|| self.send_all());
+        } else {
+            let _ = self.get_ref().part().send_at_once(self.buffer());
         }
     }
 }
@@ -232,7 +242,7 @@ impl<S: Stream> Drop for BufWriter<S> {
 /// As std's: the stream, and how much is in the buffer.
 impl<S: Stream + fmt::Debug> fmt::Debug for BufWriter<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let filled = format_args!("{}/{}", self.length, self.capacity);
+        let filled = format_args!("{}/{}", self.buffer().len(), self.capacity);
         f.debug_struct("BufWriter").field("writer", self.get_ref()).field("buffer", &filled).finish()
     }
 }
@@ -255,6 +265,11 @@ impl<W> IntoInnerError<W> {
     /// The writer, with what was not sent.
     pub fn into_inner(self) -> W {
         self.writer
+    }
+
+    /// What went wrong. The writer is dropped, which tries once more.
+    pub fn into_error(self) -> io::Error {
+        self.error
     }
 
     /// Both.

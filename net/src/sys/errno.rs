@@ -22,6 +22,11 @@ pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
+/// Whether there was no descriptor, or no thread, for having something done elsewhere.
+pub(crate) fn is_want(error: &io::Error) -> bool {
+    is_exhaustion(error) || error.raw_os_error() == Some(libc::EAGAIN)
+}
+
 /// The error of an accept from a socket that was shut down.
 pub(crate) fn no_listener() -> io::Error {
     io::Error::from_raw_os_error(libc::EINVAL)

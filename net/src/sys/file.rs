@@ -30,6 +30,22 @@ pub(crate) fn place(file: BorrowedFd<'_>, offset: i64) -> Place {
     }
 }
 
+/// How many bytes a regular file has; `None` for others. See fstat(2).
+pub(crate) fn size(file: BorrowedFd<'_>) -> Option<i64> {
+    // SAFETY: integers.
+    let mut status: libc::stat64 = unsafe { zeroed() };
+    // SAFETY: invariants 2 and 3 of `sys`.
+    let answer = unsafe { libc::fstat64(file.as_raw_fd(), &raw mut status) };
+    (answer == 0 && status.st_mode & libc::S_IFMT == libc::S_IFREG).then_some(status.st_size)
+}
+
+/// Whether the file is read past the memory of the kernel, in whole blocks. See O_DIRECT in open(2).
+pub(crate) fn is_direct(file: BorrowedFd<'_>) -> bool {
+    // SAFETY: invariant 3 of `sys`; takes no argument.
+    let flags = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) };
+    flags != -1 && flags & libc::O_DIRECT != 0
+}
+
 /// Whether the file is on a file system that has no device behind it: tmpfs, ramfs, hugetlbfs. See fstatfs(2).
 pub(crate) fn is_of_memory(file: BorrowedFd<'_>) -> bool {
     // SAFETY: integers.

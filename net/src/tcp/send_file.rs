@@ -29,11 +29,12 @@ impl TcpStream {
     /// # Blocking
     ///
     /// As a write: parks the coroutine, or blocks the plain thread, until there was room for all. A cancellation point; how
-    /// much was sent by then is not told.
+    /// much was sent by then [`send_file_counted`](TcpStream::send_file_counted) tells.
     ///
     /// In a coroutine each 256 KiB that are not in memory are first read by a thread of the pool (see
     /// [`blocking`](dormouse_runtime::blocking())), for which it parks. Their first and last bytes decide; a
-    /// page between that alone is missing blocks the worker until the disk has answered, and so does any inside `no_park`.
+    /// page between that alone is missing blocks the worker until the disk has answered, and so does any inside `no_park`, or
+    /// where the process has no descriptor or thread left for the pool.
     ///
     /// # Examples
     ///
@@ -59,6 +60,53 @@ impl TcpStream {
     /// ```
     pub fn send_file<F: AsFd + ?Sized>(&self, file: &F, offset: u64, count: u64) -> io::Result<u64> {
         file::send(self.socket(), file.as_fd(), offset, count)
+    }
+
+    /// As [`send_file`](TcpStream::send_file), of what of the `count` bytes from `offset` on comes after the first `sent`: `sent`
+    /// grows with each byte that goes, and says how many have, however this ends. Called again with the same, it goes on.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send_file`](TcpStream::send_file), also where some bytes were sent. The end of the file is none: then `sent` is
+    /// less than `count`.
+    ///
+    /// # Blocking
+    ///
+    /// As [`send_file`](TcpStream::send_file).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dormouse_net::{TcpListener, TcpStream};
+    /// use dormouse_runtime::time;
+    /// use std::io::Read;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let path = std::env::temp_dir().join(format!("dormouse-send-file-counted-{}", std::process::id()));
+    /// std::fs::write(&path, vec![7; 20_000_000])?;
+    /// let file = std::fs::File::open(&path)?;
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let mut client = TcpStream::connect(listener.local_addr()?)?;
+    /// let (server, _) = listener.accept()?;
+    ///
+    /// // Nobody reads.
+    /// let (mut sent, soon) = (0, Duration::from_millis(5));
+    /// let late = time::timeout(soon, || server.send_file_counted(&file, 0, u64::MAX, &mut sent));
+    /// assert!(late.is_err());
+    /// drop(server);
+    /// assert_eq!(client.read_to_end(&mut Vec::new())? as u64, sent);
+    /// # std::fs::remove_file(path)
+    /// # }
+    /// ```
+    pub fn send_file_counted<F: AsFd + ?Sized>(
+        &self,
+        file: &F,
+        offset: u64,
+        count: u64,
+        sent: &mut u64,
+    ) -> io::Result<()> {
+        file::send_counted(self.socket(), file.as_fd(), offset, count, sent)
     }
 
     /// Sends all of the buffers, as [`Write::write_all`] does one. Unstable in std (`write_all_vectored`).

@@ -87,7 +87,7 @@ impl TcpStream {
             return (&*self).write(buf);
         }
         let buf = &buf[..buf.len().min(transfer::CERTAIN_BYTES)];
-        self.socket().retry(Interest::Write, |fd| {
+        self.socket().send_some(|fd| {
             let moved = transfer::send(fd, buf)?;
             self.socket().note_short(Interest::Write, moved, buf.len());
             Ok(moved)

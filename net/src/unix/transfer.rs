@@ -57,6 +57,26 @@ impl UnixStream {
         file::send(self.socket(), file.as_fd(), offset, count)
     }
 
+    /// As [`send_file`](UnixStream::send_file); `sent` says how many bytes have gone, however this ends, as for
+    /// [`TcpStream::send_file_counted`](crate::TcpStream::send_file_counted).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TcpStream::send_file_counted`](crate::TcpStream::send_file_counted).
+    ///
+    /// # Blocking
+    ///
+    /// As [`TcpStream::send_file`](crate::TcpStream::send_file).
+    pub fn send_file_counted<F: AsFd + ?Sized>(
+        &self,
+        file: &F,
+        offset: u64,
+        count: u64,
+        sent: &mut u64,
+    ) -> io::Result<()> {
+        file::send_counted(self.socket(), file.as_fd(), offset, count, sent)
+    }
+
     /// Sends all of the buffers, as [`Write::write_all`] does one. Unstable in std (`write_all_vectored`).
     ///
     /// # Errors
@@ -77,7 +97,7 @@ impl UnixStream {
         if buf.is_empty() {
             return (&*self).write(buf);
         }
-        self.socket().retry(Interest::Write, |fd| transfer::send(fd, buf))
+        self.socket().send_some(|fd| transfer::send(fd, buf))
     }
 }
 

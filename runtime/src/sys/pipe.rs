@@ -13,10 +13,13 @@ pub(crate) fn open() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) }).into())
 }
 
-/// Asks for room for so many bytes. A user who has many pipes may be refused more than the usual 64 KiB, or get less: see
-/// pipe(7).
-pub(crate) fn widen(fd: BorrowedFd<'_>, bytes: usize) {
+/// Asks for room for so many bytes, and gives for how many there is. A user who has many pipes may be refused more than the
+/// usual 64 KiB, or have got no more than a page or two: see pipe(7).
+pub(crate) fn widen(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<usize> {
     let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
     // SAFETY: takes an int.
-    let _ = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETPIPE_SZ, bytes) };
+    let widened = cvt(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETPIPE_SZ, bytes) });
+    // SAFETY: takes no argument.
+    let room = widened.or_else(|_| cvt(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETPIPE_SZ) }))?;
+    Ok(room as usize)
 }
