@@ -234,6 +234,7 @@ impl Head<'_> {
 }
 
 /// What `write!` does, in a fraction of its time.
+#[inline]
 fn write_number(output: &mut impl Write, mut number: u64) -> io::Result<()> {
     let (mut digits, mut begin) = ([0; 20], 20);
     loop {

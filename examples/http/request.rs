@@ -15,8 +15,6 @@ const FIELDS: usize = 100;
 /// The most fields of nearly all heads: a place for more would be another page of the stack.
 const FEW_FIELDS: usize = 24;
 
-const TOO_MANY_FIELDS: Refusal = Refusal { status: FIELDS_TOO_LARGE, why: "too many fields" };
-
 /// What is to be done: RFC 9110, section 9.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
@@ -49,19 +47,17 @@ impl Request {
     /// Reads a head from the front of `bytes`, which begins with no empty line, and gives its length, too; `None` if it
     /// goes on beyond them.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(usize, Request)>, Refusal> {
-        match Request::parse_up_to::<FEW_FIELDS>(bytes) {
-            Err(TOO_MANY_FIELDS) => Request::parse_up_to::<FIELDS>(bytes),
-            parsed => parsed,
-        }
+        Request::parse_up_to::<FEW_FIELDS>(bytes)
     }
 
     #[inline(never)]
-    fn parse_up_to<const FIELDS: usize>(bytes: &[u8]) -> Result<Option<(usize, Request)>, Refusal> {
-        let mut fields = [const { MaybeUninit::uninit() }; FIELDS];
+    fn parse_up_to<const MOST: usize>(bytes: &[u8]) -> Result<Option<(usize, Request)>, Refusal> {
+        let mut fields = [const { MaybeUninit::uninit() }; MOST];
         let mut head = httparse::Request::new(&mut []);
         match head.parse_with_uninit_headers(bytes, &mut fields) {
             Ok(Status::Partial) => Ok(None),
             Ok(Status::Complete(length)) => Ok(Some((length, Request::of(&head)?))),
+            Err(httparse::Error::TooManyHeaders) if MOST < FIELDS => Request::parse_up_to::<FIELDS>(bytes),
             // Which version it is, is told by the whole line.
             Err(httparse::Error::Version) if !bytes.contains(&b'\n') => Ok(None),
             Err(error) => Err(refusal(error, bytes)),
@@ -166,7 +162,7 @@ fn refusal(error: httparse::Error, bytes: &[u8]) -> Refusal {
         httparse::Error::HeaderName => Refusal::bad("a malformed field name, or a folded line"),
         httparse::Error::HeaderValue => Refusal::bad("a malformed field value"),
         httparse::Error::NewLine => Refusal::bad("a malformed end of a line"),
-        httparse::Error::TooManyHeaders => TOO_MANY_FIELDS,
+        httparse::Error::TooManyHeaders => Refusal::new(FIELDS_TOO_LARGE, "too many fields"),
         httparse::Error::Version if has_other_version(bytes) => {
             Refusal::new(VERSION_NOT_SUPPORTED, "neither HTTP/1.1 nor HTTP/1.0")
         }

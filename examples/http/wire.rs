@@ -89,6 +89,12 @@ impl<'a> Wire<'a> {
         Ok(sent)
     }
 
+    #[cold]
+    fn write_all_timed(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let limit = self.write_timeout * bytes.len().div_ceil(TIMED) as u32;
+        time::timeout(limit, || self.output.write_all(bytes))?
+    }
+
     /// From now on the client has to send this fast, when it is waited for; `None`, no longer.
     pub(crate) fn pace(&mut self, rate: Option<MinRate>) {
         if self.is_paced != rate.is_some() {
@@ -126,11 +132,10 @@ impl Write for Wire<'_> {
 
     #[inline]
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if bytes.len() <= OUTPUT - self.output.buffer().len() {
-            return self.output.write_all(bytes);
+        match bytes.len() <= OUTPUT - self.output.buffer().len() {
+            true => self.output.write_all(bytes),
+            false => self.write_all_timed(bytes),
         }
-        let limit = self.write_timeout * bytes.len().div_ceil(TIMED) as u32;
-        time::timeout(limit, || self.output.write_all(bytes))?
     }
 
     fn flush(&mut self) -> io::Result<()> {
