@@ -6,8 +6,8 @@
 //! * *idle*: private resident memory for each connection that was answered once and says nothing since;
 //! * *file*: a large one, again and again, to a client that throws it away.
 //!
-//! The servers take turns, and begin another one each round; the figures are medians of the rounds, and ratios to the
-//! first server's. What counts is the processor time of the server's process for each request, as the kernel counts it
+//! The servers take turns, and begin another one each round; the figures are medians of the rounds, and of the ratios in
+//! each round. What counts is the processor time of the server's process for each request, as the kernel counts it
 //! (schedstat): the part of the kernel's work that is done for the server in its name is in it, what is done in the name
 //! of the client is not. Connecting, for what takes place within a round, is in it, too.
 //!

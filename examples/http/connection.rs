@@ -177,7 +177,7 @@ fn tell(visit: &mut Visit<'_>, wire: &mut Wire<'_>, refusal: Refusal, method: Me
     visit.note_refusal(refusal);
     let text = format!("{refusal}\n");
     let length = Some(text.len() as u64);
-    Head { status: refusal.status, length, fields: TEXT, goes_on: false, is_old: false }.send(wire)?;
+    Head { status: refusal.status, length, fields: TEXT, goes_on: false, is_old: false }.write(wire)?;
     if method != Method::Head {
         wire.write_all(text.as_bytes())?;
     }

@@ -20,9 +20,6 @@ pub(crate) const TEXT: &str = "Content-Type: text/plain; charset=utf-8\r\n";
 /// The field of what is only there to be read.
 pub(crate) const READ_ONLY: &str = "Allow: GET, HEAD, OPTIONS\r\n";
 
-/// Bytes of a short head.
-const SHORT: usize = 256;
-
 /// How the end of the response's body is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reply {
@@ -76,7 +73,7 @@ impl<'a, 'w> Exchange<'a, 'w> {
         self.goes_on &= length.is_some() || !self.request.is_old;
         self.told.0 = status.0;
         let head = Head { status, length, fields, goes_on: self.goes_on, is_old: self.request.is_old };
-        head.send(self.wire)?;
+        head.write(self.wire)?;
         let is_unsent = self.request.method == Method::Head || status == NOT_MODIFIED;
         self.reply = match length {
             _ if is_unsent => Reply::Unsent,
@@ -191,22 +188,7 @@ pub(crate) struct Head<'a> {
 }
 
 impl Head<'_> {
-    /// As a whole if it is short, since many small writes take longer than one.
-    pub(crate) fn send(&self, wire: &mut Wire<'_>) -> io::Result<()> {
-        let mut short = [0; SHORT];
-        let mut room = &mut short[..];
-        match self.write(&mut room) {
-            Ok(()) => {
-                let length = SHORT - room.len();
-                wire.write_all(&short[..length])
-            }
-            // There was no room for it.
-            Err(_) => self.write(wire),
-        }
-    }
-
-    #[inline]
-    fn write(&self, output: &mut impl Write) -> io::Result<()> {
+    pub(crate) fn write(&self, output: &mut impl Write) -> io::Result<()> {
         debug_assert!(self.fields.is_empty() || self.fields.ends_with("\r\n"), "whole lines");
         match self.status {
             // Nearly every response.
