@@ -19,8 +19,8 @@ request = function() return together end
 
 /// Names, connections, and whether requests are pipelined.
 const LOADS: [(&str, usize, bool); 3] = [
-    ("plaintext, 64 connections", 64, false),
-    ("plaintext, 1000 connections", 1_000, false),
+    ("plaintext, 64 connections, one request at a time", 64, false),
+    ("plaintext, 1000 connections, one request at a time", 1_000, false),
     ("plaintext, 64 connections, pipelined by 16", 64, true),
 ];
 

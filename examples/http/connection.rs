@@ -61,10 +61,12 @@ fn is_asking(server: &Server, wire: &mut Wire<'_>) -> bool {
 
 /// Waits for more, without holding what is not needed meanwhile. What was answered is sent before that, and as a whole.
 fn has_more(server: &Server, wire: &mut Wire<'_>) -> bool {
-    if cancel::shield(|| wire.flush()).is_err() {
+    // One look at the clock for both.
+    let now = Instant::now();
+    if cancel::shield(|| wire.flush_since(now)).is_err() {
         return false;
     }
-    let received = time::timeout(server.options.idle_timeout, || wire.receive());
+    let received = time::deadline(now + server.options.idle_timeout, || wire.receive());
     Date::note();
     matches!(received, Ok(Ok(1..)))
 }

@@ -215,16 +215,13 @@ impl Head<'_> {
     }
 }
 
-/// What `write!` does, in a fraction of its time.
+/// What `write!` does, for the lengths of short bodies in a fraction of its time.
 #[inline]
-fn write_number(output: &mut impl Write, mut number: u64) -> io::Result<()> {
-    let (mut digits, mut begin) = ([0; 20], 20);
-    loop {
-        begin -= 1;
-        digits[begin] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            return output.write_all(&digits[begin..]);
-        }
+fn write_number(output: &mut impl Write, number: u64) -> io::Result<()> {
+    let digit = |number: u64| b'0' + (number % 10) as u8;
+    match number {
+        0..10 => output.write_all(&[digit(number)]),
+        10..100 => output.write_all(&[digit(number / 10), digit(number)]),
+        _ => write!(output, "{number}"),
     }
 }

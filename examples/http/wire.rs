@@ -70,6 +70,14 @@ impl<'a> Wire<'a> {
         self.input.read(buffer)
     }
 
+    /// As `flush`, where the limit of time counts from `now`.
+    pub(crate) fn flush_since(&mut self, now: Instant) -> io::Result<()> {
+        match self.output.buffer().is_empty() {
+            true => Ok(()),
+            false => time::deadline(now + self.write_timeout, || self.output.flush())?,
+        }
+    }
+
     /// Sends a part of a file, behind what was written, and gives how much there was of it.
     pub(crate) fn send_file(&mut self, file: &impl AsFd, offset: u64, count: u64) -> io::Result<u64> {
         // So that what was written goes in one segment with the first bytes of the file.
@@ -139,10 +147,7 @@ impl Write for Wire<'_> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match self.output.buffer().is_empty() {
-            true => Ok(()),
-            false => time::timeout(self.write_timeout, || self.output.flush())?,
-        }
+        self.flush_since(Instant::now())
     }
 }
 
