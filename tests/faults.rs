@@ -19,6 +19,8 @@ mod start;
 mod support;
 #[path = "faults/tcp.rs"]
 mod tcp;
+#[path = "faults/transfers.rs"]
+mod transfers;
 #[path = "faults/walk.rs"]
 mod walk;
 #[path = "faults/work.rs"]
@@ -70,6 +72,11 @@ fn of_unix_sockets() {
     walk("of_unix_sockets", rows_of("of_unix_sockets"));
 }
 
+#[test]
+fn of_transfers() {
+    walk("of_transfers", rows_of("of_transfers"));
+}
+
 /// The rows of each test.
 const TABLES: &[(&str, &[walk::Row])] = &[
     ("at_the_start", start::ROWS),
@@ -80,6 +87,7 @@ const TABLES: &[(&str, &[walk::Row])] = &[
     ("of_tcp", tcp::ROWS),
     ("of_udp", sockets::UDP),
     ("of_unix_sockets", sockets::UNIX),
+    ("of_transfers", transfers::ROWS),
 ];
 
 #[test]

@@ -251,7 +251,7 @@ fn a_peer_that_takes_its_time_but_takes_enough_gets_everything() {
                 let (stream, peer) = UnixStream::pair().unwrap();
                 let mut peer = std::os::unix::net::UnixStream::from(peer);
                 stream.set_min_write_rate(hundred_in(2000));
-                let writer = spawn(move || write(stream, &vec![1; 1 << 20]));
+                let writer = spawn(move || write(stream, &vec![1; 2 << 20]));
                 let reader = std::thread::spawn(move || {
                     let (mut buffer, mut got) = (vec![0; 64 << 10], 0);
                     loop {
@@ -266,7 +266,7 @@ fn a_peer_that_takes_its_time_but_takes_enough_gets_everything() {
             });
             for (writer, reader) in all {
                 writer.join().unwrap();
-                assert_eq!(reader.join().unwrap(), 1 << 20);
+                assert_eq!(reader.join().unwrap(), 2 << 20);
             }
         });
     });

@@ -77,7 +77,8 @@
 //! `try_lock`, or a limit, serves it.
 //!
 //! Some operations do a part and then wait: `read_exact`, `write_all`, and a `write` to a stream, which as std's goes on until all is
-//! sent. How far they came is lost with their frame; `net::ReadCounted` and `net::WriteCounted` keep the count.
+//! sent. How far they came is lost with their frame; `net::ReadCounted` and `net::WriteCounted` keep the count. So do
+//! `send_file_counted`, `net::copy_counted`, `write_all_buf` and a `net::BufWriter`, which goes on where it was.
 //!
 //! A panic hook must not park: std then takes every further panic of that thread for one inside the hook, and aborts.
 //!

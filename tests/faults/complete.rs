@@ -10,9 +10,15 @@ const WITHOUT_A_ROW: &[(&str, &str)] = &[
     ("abort", "does not return"),
     ("clock_gettime", "fails only for a clock that is not there; `faults_clock` steps it"),
     ("open", "of a sysctl that only a message names: `at_the_limit_of_mappings_the_error_names_it`"),
+    ("pthread_sigmask", "fails only for what is no way to change a mask"),
     ("raise", "before the process ends of it"),
+    ("sigaddset", "no call of the kernel"),
     ("sigdelset", "no call of the kernel"),
+    ("sigemptyset", "no call of the kernel"),
     ("sigfillset", "no call of the kernel"),
+    ("sigismember", "no call of the kernel"),
+    ("sigpending", "fails only for a bad pointer"),
+    ("sigtimedwait", "fails where there is no signal to be taken, as is usual"),
     ("sysconf", "no call of the kernel"),
 ];
 

@@ -80,6 +80,8 @@ pub(crate) const EVENTFD_WRITE: &[i32] =
     &[EBADF, EDESTADDRREQ, EDQUOT, EFAULT, EFBIG, EINTR, EINVAL, EIO, ENOSPC, EPERM, EPIPE];
 pub(crate) const FCNTL_DUPFD: &[i32] = &[EBADF, EINVAL, EMFILE];
 pub(crate) const FCNTL_GETFL: &[i32] = &[EBADF, EINVAL];
+pub(crate) const FSTAT: &[i32] = &[EBADF, EFAULT, ENOMEM, EOVERFLOW];
+pub(crate) const FSTATFS: &[i32] = &[EBADF, EFAULT, EINTR, EIO, ENOMEM, ENOSYS, EOVERFLOW];
 pub(crate) const FTRUNCATE: &[i32] = &[EACCES, EBADF, EFBIG, EINTR, EINVAL, EIO, EISDIR, EPERM, EROFS, ETXTBSY];
 pub(crate) const FSYNC: &[i32] = &[EBADF, EINTR, EINVAL, EIO, ENOSPC, EROFS, EDQUOT];
 pub(crate) const WAIT_OF_FUTEX: &[i32] = &[EACCES, EAGAIN, EFAULT, EINTR, EINVAL, ENOSYS, ETIMEDOUT];
@@ -125,7 +127,9 @@ pub(crate) const OPEN: &[i32] = &[
     ETXTBSY,
 ];
 pub(crate) const PIDFD_OPEN: &[i32] = &[EINVAL, EMFILE, ENFILE, ENODEV, ENOMEM, ESRCH, ENOSYS, EPERM];
+pub(crate) const PIPE: &[i32] = &[EFAULT, EINVAL, EMFILE, ENFILE, ENOPKG];
 pub(crate) const POLL: &[i32] = &[EFAULT, EINTR, EINVAL, ENOMEM];
+pub(crate) const PREAD: &[i32] = &[EBADF, EFAULT, EINTR, EINVAL, EIO, EISDIR, ENXIO, EOVERFLOW, ESPIPE];
 pub(crate) const PREADV2: &[i32] =
     &[EAGAIN, EBADF, EFAULT, EINTR, EINVAL, EIO, EISDIR, EOPNOTSUPP, ENOSYS, ESPIPE, EPERM];
 pub(crate) const PROCESS_MADVISE: &[i32] = &[EBADF, EFAULT, EINVAL, ENOMEM, EPERM, ESRCH, ENOSYS];
@@ -170,12 +174,17 @@ pub(crate) const SEND: &[i32] = &[
     ETOOMANYREFS,
     ESRCH,
 ];
+/// With what send(2) says of the other end.
+pub(crate) const SENDFILE: &[i32] =
+    &[EAGAIN, EBADF, EFAULT, EINTR, EINVAL, EIO, ENOMEM, ENOSYS, EOVERFLOW, EPERM, ESPIPE, ECONNRESET, EPIPE];
 pub(crate) const SETSOCKOPT: &[i32] = &[EBADF, EFAULT, EINVAL, ENOPROTOOPT, ENOTSOCK, EDOM, EPERM, ENOBUFS];
 pub(crate) const SHUTDOWN: &[i32] = &[EBADF, EINVAL, ENOTCONN, ENOTSOCK];
 pub(crate) const SIGACTION: &[i32] = &[EFAULT, EINVAL];
 pub(crate) const SIGALTSTACK: &[i32] = &[EFAULT, EINVAL, ENOMEM, EPERM];
 pub(crate) const SOCKET: &[i32] = &[EACCES, EAFNOSUPPORT, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPROTONOSUPPORT];
 pub(crate) const SOCKETPAIR: &[i32] = &[EAFNOSUPPORT, EFAULT, EMFILE, ENFILE, EOPNOTSUPP, EPROTONOSUPPORT];
+/// With what recv(2) and send(2) say of the other end.
+pub(crate) const SPLICE: &[i32] = &[EBADF, EINTR, EINVAL, ENOMEM, ESPIPE, ECONNRESET];
 pub(crate) const TIMERFD_CREATE: &[i32] = &[EINVAL, EMFILE, ENFILE, ENODEV, ENOMEM, EPERM];
 pub(crate) const TIMERFD_SETTIME: &[i32] = &[EBADF, ECANCELED, EFAULT, EINVAL];
 pub(crate) const WRITE: &[i32] =

@@ -193,6 +193,8 @@ plain! {
     fn epoll_create1(flags: c_int) -> c_int;
     fn epoll_wait(fd: c_int, events: *mut libc::epoll_event, most: c_int, millis: c_int) -> c_int;
     fn eventfd(count: c_uint, flags: c_int) -> c_int;
+    fn fstat64(fd: c_int, status: *mut libc::stat64) -> c_int;
+    fn fstatfs(fd: c_int, status: *mut libc::statfs) -> c_int;
     fn fsync(fd: c_int) -> c_int;
     fn ftruncate64(fd: c_int, length: off_t) -> c_int;
     fn getpeername(fd: c_int, name: *mut libc::sockaddr, length: *mut socklen_t) -> c_int;
@@ -203,10 +205,12 @@ plain! {
     fn mmap(start: *mut c_void, length: size_t, protection: c_int, flags: c_int, fd: c_int, at: off_t) -> *mut c_void;
     fn mprotect(start: *mut c_void, length: size_t, protection: c_int) -> c_int;
     fn munmap(start: *mut c_void, length: size_t) -> c_int;
+    fn pipe2(ends: *mut c_int, flags: c_int) -> c_int;
     fn poll(entries: *mut libc::pollfd, count: libc::nfds_t, millis: c_int) -> c_int;
     fn ppoll(
         entries: *mut libc::pollfd, count: libc::nfds_t, timeout: *const libc::timespec, mask: *const libc::sigset_t
     ) -> c_int;
+    fn pread64(fd: c_int, buffer: *mut c_void, length: size_t, at: off_t) -> ssize_t;
     fn preadv2(fd: c_int, buffers: *const libc::iovec, count: c_int, at: off_t, flags: c_int) -> ssize_t;
     fn read(fd: c_int, buffer: *mut c_void, length: size_t) -> ssize_t;
     fn readv(fd: c_int, buffers: *const libc::iovec, count: c_int) -> ssize_t;
@@ -221,6 +225,7 @@ plain! {
     fn sched_getaffinity(pid: c_int, length: size_t, set: *mut c_void) -> c_int;
     fn sched_setaffinity(pid: c_int, length: size_t, set: *const c_void) -> c_int;
     fn send(fd: c_int, buffer: *const c_void, length: size_t, flags: c_int) -> ssize_t;
+    fn sendfile64(to: c_int, from: c_int, at: *mut off_t, length: size_t) -> ssize_t;
     fn sendmmsg(fd: c_int, headers: *mut libc::mmsghdr, count: c_uint, flags: c_int) -> c_int;
     fn sendmsg(fd: c_int, header: *const libc::msghdr, flags: c_int) -> ssize_t;
     fn sendto(
@@ -232,6 +237,9 @@ plain! {
     fn sigaltstack(new: *const libc::stack_t, old: *mut libc::stack_t) -> c_int;
     fn socket(family: c_int, kind: c_int, protocol: c_int) -> c_int;
     fn socketpair(family: c_int, kind: c_int, protocol: c_int, pair: *mut c_int) -> c_int;
+    fn splice(
+        from: c_int, at: *mut off_t, to: c_int, place: *mut off_t, length: size_t, flags: c_uint
+    ) -> ssize_t;
     fn timerfd_create(clock: c_int, flags: c_int) -> c_int;
     fn timerfd_settime(fd: c_int, flags: c_int, new: *const libc::itimerspec, old: *mut libc::itimerspec) -> c_int;
     fn writev(fd: c_int, buffers: *const libc::iovec, count: c_int) -> ssize_t;

@@ -3,7 +3,7 @@
 use super::*;
 use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 fn many_are_inside_together_and_one_is_alone() {
@@ -40,7 +40,8 @@ fn who_waits_to_be_alone_keeps_newcomers_out() {
             alone.send("alone").unwrap();
             drop(alone);
         });
-        while passage.0.load(Ordering::Relaxed) & ALONE == 0 {
+        let start = Instant::now();
+        while passage.0.load(Ordering::Relaxed) & ALONE == 0 && start.elapsed() < Duration::from_secs(10) {
             std::thread::yield_now();
         }
         scope.spawn(|| {
@@ -48,10 +49,29 @@ fn who_waits_to_be_alone_keeps_newcomers_out() {
             says.send("inside").unwrap();
             drop(says);
         });
-        assert!(said.recv_timeout(Duration::from_millis(20)).is_err());
+        let early = said.recv_timeout(Duration::from_millis(20));
         drop(inside);
+        assert!(early.is_err(), "{early:?} while somebody is inside");
         assert_eq!(said.iter().collect::<Vec<_>>(), ["alone", "inside"]);
     });
+}
+
+/// Forks; whether `f` came to its end in the child, within some seconds. It may not allocate, nor panic.
+fn in_child(f: impl FnOnce()) -> bool {
+    // SAFETY: the child does what `f` does and ends.
+    let child = unsafe { libc::fork() };
+    assert_ne!(child, -1);
+    if child == 0 {
+        // SAFETY: takes an integer; the signal it sends kills.
+        unsafe { libc::alarm(10) };
+        f();
+        // SAFETY: ends the child, and runs nothing of its parent's.
+        unsafe { libc::_exit(0) };
+    }
+    let mut status = -1;
+    // SAFETY: writes the status; the child is ours.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    status == 0
 }
 
 /// A thread is inside for good, as far as the child can tell.
@@ -66,7 +86,7 @@ fn a_child_of_fork_finds_nobody_inside() {
             leave.wait();
         });
         entered.wait();
-        let ended = crate::sys::fork::in_child(|| {
+        let ended = in_child(|| {
             drop(passage.enter_alone());
             drop((passage.enter(), passage.enter()));
             drop(passage.enter_alone());

@@ -14,22 +14,3 @@ pub(crate) fn on_fork(before: extern "C" fn(), in_child: extern "C" fn()) -> io:
         code => Err(io::Error::from_raw_os_error(code)),
     }
 }
-
-/// Forks; whether `f` came to its end in the child, within some seconds. It may not allocate, nor panic.
-#[cfg(all(test, not(dormouse_loom)))]
-pub(crate) fn in_child(f: impl FnOnce()) -> bool {
-    // SAFETY: the child does what `f` does and ends.
-    let child = unsafe { libc::fork() };
-    assert_ne!(child, -1);
-    if child == 0 {
-        // SAFETY: takes an integer; the signal it sends kills.
-        unsafe { libc::alarm(10) };
-        f();
-        // SAFETY: ends the child, and runs nothing of its parent's.
-        unsafe { libc::_exit(0) };
-    }
-    let mut status = -1;
-    // SAFETY: writes the status; the child is ours.
-    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-    status == 0
-}
