@@ -1,4 +1,5 @@
-//! Log lines on standard error, with the time: those of this program, and those of the library.
+//! Log lines on standard error, with the time: those of this program, and those of the library. Of other crates' only the
+//! errors: what else they have to say of each client would fill the log.
 
 use std::io::{self, Write};
 use std::time::SystemTime;
@@ -20,7 +21,9 @@ pub(crate) fn install(is_verbose: bool) {
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= Level::Debug
+        let program = module_path!().split("::").next().unwrap_or_default();
+        let is_own = [program, "dormouse"].iter().any(|own| metadata.target().starts_with(own));
+        metadata.level() <= if is_own { Level::Debug } else { Level::Error }
     }
 
     fn log(&self, record: &Record<'_>) {

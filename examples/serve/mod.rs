@@ -9,6 +9,8 @@
 #![allow(dead_code, unused_imports, reason = "each server uses its own part")]
 
 mod date;
+mod high_water;
+mod limits;
 mod log_limit;
 mod logger;
 mod options;
@@ -23,6 +25,8 @@ use std::process::ExitCode;
 use dormouse::signal::{SIGINT, SIGTERM, Signals};
 
 pub(crate) use date::Date;
+pub(crate) use high_water::HighWater;
+pub(crate) use limits::{part, within};
 pub(crate) use log_limit::LogLimit;
 pub(crate) use options::Options;
 pub(crate) use server::{Totals, run};

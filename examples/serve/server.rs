@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use dormouse::net::{TcpListener, TcpStream};
-use dormouse::{spawn, thread};
+use dormouse::spawn;
 
+use super::high_water::HighWater;
 use super::options::Options;
 
 /// What was counted so far.
@@ -17,7 +18,7 @@ use super::options::Options;
 struct Counts {
     live: AtomicUsize,
     connections: AtomicU64,
-    stack: AtomicUsize,
+    stack: HighWater,
 }
 
 /// What a server did.
@@ -57,7 +58,7 @@ pub(crate) fn run(
         log::info!("ending: {} connections, {:?} for what is under way", counts.live.load(Relaxed), options.drain);
         io::Result::Ok(())
     })??;
-    Ok(Totals { connections: counts.connections.load(Relaxed), stack: counts.stack.load(Relaxed) })
+    Ok(Totals { connections: counts.connections.load(Relaxed), stack: counts.stack.most() })
 }
 
 fn accept<C>(listener: &TcpListener, counts: &Arc<Counts>, client: &Arc<C>)
@@ -96,8 +97,6 @@ impl Drop for Visit<'_> {
         let Visit(counts) = self;
         counts.live.fetch_sub(1, Relaxed);
         counts.connections.fetch_add(1, Relaxed);
-        if let Ok(Some(bytes)) = thread::stack_high_water() {
-            counts.stack.fetch_max(bytes, Relaxed);
-        }
+        counts.stack.note();
     }
 }
