@@ -1,11 +1,12 @@
 //! The body of a request, as it comes.
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 
 use dormouse::net::MinRate;
 
 use super::chunks::{Chunks, Piece};
 use super::framing::Framing;
+use super::serve::Date;
 use super::status::{CONTENT_TOO_LARGE, REQUEST_TIMEOUT, Refusal};
 use super::wire::Wire;
 
@@ -46,7 +47,7 @@ impl Body {
     }
 
     /// Reads some of it, 0 at its end only, or into an empty buffer.
-    pub(crate) fn read(&mut self, wire: &mut Wire, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn read(&mut self, wire: &mut Wire<'_>, buffer: &mut [u8]) -> io::Result<usize> {
         let outcome = self.read_some(wire, buffer);
         self.is_broken |= outcome.is_err();
         outcome
@@ -66,7 +67,13 @@ impl Body {
     }
 
     /// Reads the rest of it, if that is little, and tells whether it did.
-    pub(crate) fn discard(&mut self, wire: &mut Wire) -> io::Result<bool> {
+    #[inline]
+    pub(crate) fn discard(&mut self, wire: &mut Wire<'_>) -> io::Result<bool> {
+        if self.is_done() { Ok(true) } else { self.discard_rest(wire) }
+    }
+
+    #[cold]
+    fn discard_rest(&mut self, wire: &mut Wire<'_>) -> io::Result<bool> {
         let (mut buffer, mut count) = ([0; 1024], 0);
         while !self.is_done() && !self.is_in_the_way() && count < DISCARDED {
             count += self.read(wire, &mut buffer)? as u64;
@@ -74,7 +81,7 @@ impl Body {
         Ok(self.is_done())
     }
 
-    fn read_some(&mut self, wire: &mut Wire, buffer: &mut [u8]) -> io::Result<usize> {
+    fn read_some(&mut self, wire: &mut Wire<'_>, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return Ok(0);
         }
@@ -98,7 +105,7 @@ impl Body {
     }
 
     /// How much data comes next without anything in between; 0 at the end.
-    fn data_ahead(&mut self, wire: &mut Wire) -> io::Result<u64> {
+    fn data_ahead(&mut self, wire: &mut Wire<'_>) -> io::Result<u64> {
         loop {
             let chunks = match &mut self.rest {
                 Rest::Length(left) => return Ok(*left),
@@ -112,7 +119,7 @@ impl Body {
                 return Err(Refusal::new(CONTENT_TOO_LARGE, "a body that is too long").into());
             }
             if data == 0 && !self.is_done() {
-                self.wait(wire, Wire::receive)?;
+                self.wait(wire, |wire| wire.receive())?;
             }
         }
     }
@@ -128,13 +135,19 @@ impl Body {
     }
 
     /// Waits for the client, which may wait for a word itself.
-    fn wait(&mut self, wire: &mut Wire, receive: impl FnOnce(&mut Wire) -> io::Result<usize>) -> io::Result<usize> {
+    fn wait(
+        &mut self,
+        wire: &mut Wire<'_>,
+        receive: impl FnOnce(&mut Wire<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
         if std::mem::take(&mut self.is_awaited) {
-            wire.put(b"HTTP/1.1 100 Continue\r\n\r\n");
+            wire.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
         wire.flush()?;
         wire.pace(Some(self.rate));
-        match receive(wire) {
+        let received = receive(wire);
+        Date::note();
+        match received {
             Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
             Err(error) if error.kind() == ErrorKind::TimedOut => {
                 Err(Refusal::new(REQUEST_TIMEOUT, "a body that comes too slowly").into())

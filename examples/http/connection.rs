@@ -3,7 +3,7 @@
 //! While there is no request, a cancel ends it: that is how the server ends. A request that has begun is shielded from
 //! it, and the client is told with the response that there will be no other.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -11,8 +11,9 @@ use dormouse::net::TcpStream;
 use dormouse::{cancel, time};
 
 use super::body::Body;
-use super::exchange::{Exchange, Head};
+use super::exchange::{Exchange, Head, TEXT};
 use super::request::{Method, Request};
+use super::serve::Date;
 use super::server::{Server, Visit};
 use super::status::{FIELDS_TOO_LARGE, REQUEST_TIMEOUT, Refusal, URI_TOO_LONG};
 use super::target::Target;
@@ -25,10 +26,10 @@ const EMPTY_LINES: usize = 16;
 /// Serves the client until one of the two has enough.
 pub(crate) fn serve(server: &Server, stream: TcpStream, peer: SocketAddr) {
     let mut visit = Visit::begin(server, peer);
-    let mut wire = Wire::new(stream, server.options.write_timeout);
+    let mut wire = Wire::new(&stream, server.options.max_head, server.options.write_timeout);
     while is_asking(server, &mut wire) {
         // Whatever goes wrong was told to the client if it could be.
-        match cancel::shield(|| turn(&mut visit, &mut wire)) {
+        match cancel::shield(|| turns(&mut visit, &mut wire)) {
             Ok(true) => {}
             Ok(false) => return,
             Err(error) => return log::debug!("{peer} left: {error}"),
@@ -38,7 +39,7 @@ pub(crate) fn serve(server: &Server, stream: TcpStream, peer: SocketAddr) {
 
 /// Waits until the client begins a request; `false` if it has gone, or takes too long. Empty lines in front of one are
 /// none: RFC 9112, section 2.2.
-fn is_asking(server: &Server, wire: &mut Wire) -> bool {
+fn is_asking(server: &Server, wire: &mut Wire<'_>) -> bool {
     let mut empty_lines = 0;
     loop {
         let length = match wire.buffered() {
@@ -59,16 +60,29 @@ fn is_asking(server: &Server, wire: &mut Wire) -> bool {
 }
 
 /// Waits for more, without holding what is not needed meanwhile. What was answered is sent before that, and as a whole.
-fn has_more(server: &Server, wire: &mut Wire) -> bool {
-    if cancel::shield(|| wire.flush()).is_err() {
+fn has_more(server: &Server, wire: &mut Wire<'_>) -> bool {
+    // One look at the clock for both.
+    let now = Instant::now();
+    if cancel::shield(|| wire.flush_since(now)).is_err() {
         return false;
     }
-    wire.rest();
-    matches!(time::timeout(server.options.idle_timeout, || wire.receive()), Ok(Ok(1..)))
+    let received = time::deadline(now + server.options.idle_timeout, || wire.receive());
+    Date::note();
+    matches!(received, Ok(Ok(1..)))
+}
+
+/// One request, and those that came right behind it. Gives whether there may be another.
+fn turns(visit: &mut Visit<'_>, wire: &mut Wire<'_>) -> io::Result<bool> {
+    while turn(visit, wire)? {
+        if matches!(wire.buffered(), [] | [b'\r' | b'\n', ..]) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// One request. Gives whether there may be another.
-fn turn(visit: &mut Visit<'_>, wire: &mut Wire) -> io::Result<bool> {
+fn turn(visit: &mut Visit<'_>, wire: &mut Wire<'_>) -> io::Result<bool> {
     let goes_on = match request(visit.server, wire).and_then(|request| answer(visit, wire, &request)) {
         Err(error) => {
             refuse(visit, wire, error.downcast()?)?;
@@ -83,7 +97,7 @@ fn turn(visit: &mut Visit<'_>, wire: &mut Wire) -> io::Result<bool> {
 }
 
 /// Reads a head, of which there is a byte.
-fn request(server: &Server, wire: &mut Wire) -> io::Result<Request> {
+fn request(server: &Server, wire: &mut Wire<'_>) -> io::Result<Request> {
     let (mut looked_at, mut deadline) = (0, None);
     loop {
         let bytes = wire.buffered();
@@ -97,11 +111,14 @@ fn request(server: &Server, wire: &mut Wire) -> io::Result<Request> {
             wire.consume(length);
             return Ok(request);
         }
-        is_short(bytes, server.options.max_head)?;
+        // It goes on.
+        is_short(bytes, server.options.max_head - 1)?;
         looked_at = bytes.len();
         wire.flush()?;
         let at = *deadline.get_or_insert_with(|| Instant::now() + server.options.head_timeout);
-        match time::deadline(at, || wire.receive()) {
+        let received = time::deadline(at, || wire.receive());
+        Date::note();
+        match received {
             Err(_) => return Err(Refusal::new(REQUEST_TIMEOUT, "a head that comes too slowly").into()),
             Ok(Ok(0)) => return Err(Refusal::bad("half a head").into()),
             Ok(received) => received?,
@@ -118,7 +135,7 @@ fn is_short(head: &[u8], most: usize) -> Result<(), Refusal> {
 }
 
 /// Answers a request. Gives whether there may be another.
-fn answer(visit: &mut Visit<'_>, wire: &mut Wire, request: &Request) -> io::Result<bool> {
+fn answer(visit: &mut Visit<'_>, wire: &mut Wire<'_>, request: &Request) -> io::Result<bool> {
     let options = &visit.server.options;
     let awaited = request.expects_continue && wire.buffered().is_empty();
     let body = Body::new(request.framing, awaited, options.max_body as u64, visit.server.rate);
@@ -143,31 +160,28 @@ fn answer(visit: &mut Visit<'_>, wire: &mut Wire, request: &Request) -> io::Resu
     })
 }
 
-fn route(server: &Server, exchange: &mut Exchange<'_>) -> io::Result<()> {
+fn route(server: &Server, exchange: &mut Exchange<'_, '_>) -> io::Result<()> {
     match (&exchange.request.target, &server.root) {
         (Target::Server, _) => plain::options(exchange),
-        (Target::Path(path), _) if **path == *"/" => plain::greet(exchange),
-        (Target::Path(path), _) if **path == *"/echo" => echo::echo(exchange),
+        (Target::Root, _) => plain::greet(exchange),
+        (Target::Echo, _) => echo::echo(exchange),
         (Target::Path(_), Some(root)) => files::serve(root, exchange),
         (Target::Path(_), None) => files::not_found(),
     }
 }
 
 /// Refuses what could not be read: nobody knows where a next request would begin.
-fn refuse(visit: &mut Visit<'_>, wire: &mut Wire, refusal: Refusal) -> io::Result<()> {
+fn refuse(visit: &mut Visit<'_>, wire: &mut Wire<'_>, refusal: Refusal) -> io::Result<()> {
     tell(visit, wire, refusal, Method::Other)
 }
 
-fn tell(visit: &mut Visit<'_>, wire: &mut Wire, refusal: Refusal, method: Method) -> io::Result<()> {
+fn tell(visit: &mut Visit<'_>, wire: &mut Wire<'_>, refusal: Refusal, method: Method) -> io::Result<()> {
     visit.note_refusal(refusal);
     let text = format!("{refusal}\n");
-    let fields: &[(&str, &dyn std::fmt::Display)] = &[("Content-Type", &"text/plain; charset=utf-8")];
     let length = Some(text.len() as u64);
-    wire.compose(|output| {
-        Head { status: refusal.status, length, fields, goes_on: false, is_old: false }.write(output)
-    })?;
+    Head { status: refusal.status, length, fields: TEXT, goes_on: false, is_old: false }.write(wire)?;
     if method != Method::Head {
-        wire.put(text.as_bytes());
+        wire.write_all(text.as_bytes())?;
     }
     Ok(())
 }

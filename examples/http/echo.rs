@@ -3,7 +3,6 @@
 //! A client that sends a long body without reading what comes back meets the limits of time, once the buffers of both
 //! kernels are full.
 
-use std::fmt::Display;
 use std::io::{self, Read, Write};
 
 use super::exchange::Exchange;
@@ -13,9 +12,10 @@ use super::status::OK;
 /// Up to here a body is read to its end before the response begins, so that what is wrong with it can still be told.
 const SHORT: usize = 64 * 1024;
 
+const BYTES: &str = "Content-Type: application/octet-stream\r\n";
+
 /// At `/echo`.
-pub(crate) fn echo(exchange: &mut Exchange<'_>) -> io::Result<()> {
-    let fields: &[(&str, &dyn Display)] = &[("Content-Type", &"application/octet-stream")];
+pub(crate) fn echo(exchange: &mut Exchange<'_, '_>) -> io::Result<()> {
     let known = match exchange.request.framing {
         Framing::Length(length) => Some(length),
         Framing::Chunked => None,
@@ -24,11 +24,11 @@ pub(crate) fn echo(exchange: &mut Exchange<'_>) -> io::Result<()> {
     let begun = fill(exchange, &mut piece)?;
     if known.is_none() && begun < SHORT || known == Some(begun as u64) {
         // Chunked goes back chunked, so that each kind of body can be tried.
-        exchange.begin(OK, known, fields)?;
+        exchange.begin(OK, known, BYTES)?;
         return exchange.write_all(&piece[..begun]);
     }
     exchange.read_on();
-    exchange.begin(OK, known, fields)?;
+    exchange.begin(OK, known, BYTES)?;
     exchange.write_all(&piece[..begun])?;
     loop {
         match exchange.read(&mut piece)? {
@@ -40,7 +40,7 @@ pub(crate) fn echo(exchange: &mut Exchange<'_>) -> io::Result<()> {
 }
 
 /// Reads until there is no more room, or no more body.
-fn fill(exchange: &mut Exchange<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+fn fill(exchange: &mut Exchange<'_, '_>, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match exchange.read(&mut buffer[filled..])? {

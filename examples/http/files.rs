@@ -3,10 +3,9 @@
 //! 1. No path leads out of the directory, by `..`, an encoded slash or a symbolic link: what was opened is asked where
 //!    it is, so that nobody can put a link there in between.
 
-use std::fmt::Display;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -23,9 +22,6 @@ use super::status::{
 };
 use super::{media, target};
 
-/// Bytes of a file that are in memory at a time.
-const PIECE: usize = 64 * 1024;
-
 const NO_FILE: Refusal = Refusal { status: NOT_FOUND, why: "no such file" };
 
 /// What a path leads to.
@@ -35,7 +31,7 @@ enum Found {
 }
 
 /// Serves the file below `root`, which is an absolute path without symbolic links.
-pub(crate) fn serve(root: &Path, exchange: &mut Exchange<'_>) -> io::Result<()> {
+pub(crate) fn serve(root: &Path, exchange: &mut Exchange<'_, '_>) -> io::Result<()> {
     if !exchange.only_reads()? {
         return Ok(());
     }
@@ -49,8 +45,8 @@ pub(crate) fn serve(root: &Path, exchange: &mut Exchange<'_>) -> io::Result<()> 
         Found::Directory if path.ends_with('/') => not_found(),
         // Two slashes in front would name another host.
         Found::Directory => {
-            let location = format!("/{}/", path.trim_start_matches('/'));
-            exchange.tell(MOVED_PERMANENTLY, &[("Location", &location)])
+            let location = format!("Location: /{}/\r\n", path.trim_start_matches('/'));
+            exchange.tell(MOVED_PERMANENTLY, &location)
         }
     }
 }
@@ -86,59 +82,34 @@ fn refusal(error: io::Error) -> io::Error {
     refusal.into()
 }
 
-fn answer(exchange: &mut Exchange<'_>, file: &File, metadata: &Metadata, name: &Path) -> io::Result<()> {
+fn answer(exchange: &mut Exchange<'_, '_>, file: &File, metadata: &Metadata, name: &Path) -> io::Result<()> {
     let (size, now) = (metadata.len(), SystemTime::now());
     // None may be later than the response.
     let modified = Date::of(metadata.modified().unwrap_or(now).min(now));
     let tag = format!("\"{:x}-{:x}.{:x}-{size:x}\"", metadata.ino(), metadata.mtime(), metadata.mtime_nsec());
     let validators = Validators { tag: &tag, modified };
     let conditions = exchange.request.conditions.as_deref();
-    match conditions.map_or(Verdict::Send, |conditions| conditions.verdict(validators, now)) {
-        Verdict::Failed => return exchange.tell(PRECONDITION_FAILED, &[]),
-        Verdict::NotModified => {
-            return exchange.begin(NOT_MODIFIED, Some(0), &[("ETag", &tag), ("Last-Modified", &modified)]);
-        }
-        Verdict::Send => {}
-    }
+    let verdict = conditions.map_or(Verdict::Send, |conditions| conditions.verdict(validators, now));
     let range = conditions.and_then(|conditions| conditions.range(validators, now));
     let range = range.filter(|_| exchange.request.method == Method::Get);
+    let known_by = format!("ETag: {tag}\r\nLast-Modified: {modified}\r\n");
+    match verdict {
+        Verdict::Failed => return exchange.tell(PRECONDITION_FAILED, ""),
+        Verdict::NotModified => return exchange.begin(NOT_MODIFIED, Some(0), &known_by),
+        Verdict::Send => {}
+    }
     let (media, range) = (media::of(name), range.map_or(Asked::All, |range| Asked::of(range, size)));
-    let fields: &[(&str, &dyn Display)] =
-        &[("Content-Type", &media), ("ETag", &tag), ("Last-Modified", &modified), ("Accept-Ranges", &"bytes")];
+    let fields = format!("Content-Type: {media}\r\n{known_by}Accept-Ranges: bytes\r\n");
     match range {
-        Asked::Nothing => exchange.tell(RANGE_NOT_SATISFIABLE, &[("Content-Range", &format_args!("bytes */{size}"))]),
+        Asked::Nothing => exchange.tell(RANGE_NOT_SATISFIABLE, &format!("Content-Range: bytes */{size}\r\n")),
         Asked::All => {
-            exchange.begin(OK, Some(size), fields)?;
-            send(exchange, file, 0, size)
+            exchange.begin(OK, Some(size), &fields)?;
+            exchange.send_file(file, 0, size)
         }
         Asked::Part { first, count } => {
-            let place = format!("bytes {first}-{}/{size}", first + count - 1);
-            exchange.begin(PARTIAL_CONTENT, Some(count), &[fields, &[("Content-Range", &place)]].concat())?;
-            send(exchange, file, first, count)
+            let fields = format!("{fields}Content-Range: bytes {first}-{}/{size}\r\n", first + count - 1);
+            exchange.begin(PARTIAL_CONTENT, Some(count), &fields)?;
+            exchange.send_file(file, first, count)
         }
     }
-}
-
-/// Sends a part of a file: the one place where the bytes of files go to clients.
-fn send(exchange: &mut Exchange<'_>, file: &File, first: u64, count: u64) -> io::Result<()> {
-    if exchange.request.method == Method::Head {
-        return Ok(());
-    }
-    let mut piece = vec![0; count.min(PIECE as u64) as usize];
-    let (mut at, end) = (first, first + count);
-    while at < end {
-        let most = (end - at).min(PIECE as u64) as usize;
-        match file.read_at(&mut piece[..most], at)? {
-            0 => {
-                // Those before this one are complete.
-                exchange.flush()?;
-                return Err(io::Error::other("the file has become shorter"));
-            }
-            read => {
-                exchange.write_all(&piece[..read])?;
-                at += read as u64;
-            }
-        }
-    }
-    Ok(())
 }

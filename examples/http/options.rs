@@ -35,7 +35,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "S", default_value = "10", value_parser = seconds)]
     pub(crate) head_timeout: Duration,
 
-    /// Seconds in which a client has to take what is sent at a time, 64 KiB at the most
+    /// Seconds in which a client has to take each 64 KiB of what is sent
     #[arg(long, value_name = "S", default_value = "30", value_parser = seconds)]
     pub(crate) write_timeout: Duration,
 

@@ -2,20 +2,20 @@
 
 use std::io;
 
-use super::exchange::Exchange;
+use super::exchange::{Exchange, READ_ONLY};
 use super::status::OK;
 
 const GREETING: &[u8] = b"Hello, World!";
 
 /// At `/`.
-pub(crate) fn greet(exchange: &mut Exchange<'_>) -> io::Result<()> {
+pub(crate) fn greet(exchange: &mut Exchange<'_, '_>) -> io::Result<()> {
     match exchange.only_reads()? {
-        true => exchange.answer(OK, GREETING, &[("Content-Type", &"text/plain")]),
+        true => exchange.answer(OK, GREETING, "Content-Type: text/plain\r\n"),
         false => Ok(()),
     }
 }
 
 /// `OPTIONS *`.
-pub(crate) fn options(exchange: &mut Exchange<'_>) -> io::Result<()> {
-    exchange.answer(OK, b"", &[("Allow", &"GET, HEAD, OPTIONS")])
+pub(crate) fn options(exchange: &mut Exchange<'_, '_>) -> io::Result<()> {
+    exchange.answer(OK, b"", READ_ONLY)
 }

@@ -12,6 +12,9 @@ use super::target::{self, Target};
 /// The most fields of a head.
 const FIELDS: usize = 100;
 
+/// The most fields of nearly all heads: a place for more would be another page of the stack.
+const FEW_FIELDS: usize = 24;
+
 /// What is to be done: RFC 9110, section 9.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
@@ -44,11 +47,17 @@ impl Request {
     /// Reads a head from the front of `bytes`, which begins with no empty line, and gives its length, too; `None` if it
     /// goes on beyond them.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(usize, Request)>, Refusal> {
-        let mut fields = [const { MaybeUninit::uninit() }; FIELDS];
+        Request::parse_up_to::<FEW_FIELDS>(bytes)
+    }
+
+    #[inline(never)]
+    fn parse_up_to<const MOST: usize>(bytes: &[u8]) -> Result<Option<(usize, Request)>, Refusal> {
+        let mut fields = [const { MaybeUninit::uninit() }; MOST];
         let mut head = httparse::Request::new(&mut []);
         match head.parse_with_uninit_headers(bytes, &mut fields) {
             Ok(Status::Partial) => Ok(None),
             Ok(Status::Complete(length)) => Ok(Some((length, Request::of(&head)?))),
+            Err(httparse::Error::TooManyHeaders) if MOST < FIELDS => Request::parse_up_to::<FIELDS>(bytes),
             // Which version it is, is told by the whole line.
             Err(httparse::Error::Version) if !bytes.contains(&b'\n') => Ok(None),
             Err(error) => Err(refusal(error, bytes)),

@@ -9,7 +9,11 @@ use super::status::{NOT_FOUND, Refusal};
 /// What a request is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// A path that begins with a slash, as it was sent, without its query.
+    /// `/`.
+    Root,
+    /// `/echo`.
+    Echo,
+    /// Another path that begins with a slash, as it was sent, without its query.
     Path(Box<str>),
     /// The server as a whole, `*`.
     Server,
@@ -39,28 +43,58 @@ impl Target {
     }
 
     fn path(text: &str) -> Target {
-        Target::Path(text.split('?').next().unwrap_or(text).into())
+        // Most are short: a loop finds the query before a search has begun.
+        let end = text.bytes().position(|byte| byte == b'?').unwrap_or(text.len());
+        match &text[..end] {
+            "/" => Target::Root,
+            "/echo" => Target::Echo,
+            path => Target::Path(path.into()),
+        }
     }
 
     pub(crate) fn as_str(&self) -> &str {
         match self {
+            Target::Root => "/",
+            Target::Echo => "/echo",
             Target::Path(path) => path,
             Target::Server => "*",
         }
     }
 }
 
+/// Which bytes may be in the name of a host: RFC 3986, section 3.2.2.
+const IN_NAME: [bool; 256] = {
+    let (mut table, mut byte) = ([false; 256], 0);
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric() || is_in(b"-._~%!$&'()*+,;=", byte as u8);
+        byte += 1;
+    }
+    table
+};
+
+/// `contains`, which is not const.
+const fn is_in(bytes: &[u8], byte: u8) -> bool {
+    match bytes {
+        [] => false,
+        [first, rest @ ..] => *first == byte || is_in(rest, byte),
+    }
+}
+
 /// Whether it may be the value of Host: a host and perhaps a port. Users are no part of one.
 pub(crate) fn is_authority(text: &[u8]) -> bool {
-    let (host, port) = match text.iter().rposition(|byte| *byte == b':') {
-        Some(colon) if !text[colon..].contains(&b']') => (&text[..colon], &text[colon + 1..]),
-        _ => (text, &[][..]),
+    let in_name = |byte: &u8| IN_NAME[*byte as usize];
+    let end = match text {
+        [b'[', literal @ ..] => match literal.iter().position(|byte| !in_name(byte) && *byte != b':') {
+            Some(end) if literal[end] == b']' => end + 2,
+            _ => return false,
+        },
+        name => name.iter().position(|byte| !in_name(byte)).unwrap_or(name.len()),
     };
-    let is_literal = host.starts_with(b"[") && host.ends_with(b"]");
-    let name = if is_literal { &host[1..host.len() - 1] } else { host };
-    let fits =
-        |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(byte) || is_literal && *byte == b':';
-    name.iter().all(fits) && port.iter().all(u8::is_ascii_digit)
+    match &text[end..] {
+        [] => true,
+        [b':', port @ ..] => port.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
 }
 
 /// The file that a path names, from the root on. Nothing leads out of it: a segment `..` is refused, not resolved, and

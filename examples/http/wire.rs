@@ -5,156 +5,102 @@
 //! 1. What was written is sent (`flush`) before anything waits for the client (`receive`, `receive_into`): a client may
 //!    wait for the answer to one request before it sends the next. They are apart since they fail for different
 //!    reasons.
-//! 2. A connection without a request holds no buffer: what comes first comes to the stack.
+//! 2. A connection without a request holds no buffer: the library's have memory only while there is something in it.
+//! 3. Nothing is sent without a limit of time.
 
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use dormouse::net::{MinRate, TcpStream};
+use dormouse::net::{BufReader, BufWriter, MinRate, TcpStream};
 use dormouse::time;
 
-/// The most bytes that come to the stack: of the page that a waiting coroutine has anyway.
-const FIRST: usize = 512;
-
-/// Bytes of a buffer for what comes.
-const INPUT: usize = 8 * 1024;
+/// The fewest bytes that a buffer for what comes has.
+const INPUT: usize = 4 * 1024;
 
 /// What is written is sent once it is so much.
-pub(crate) const OUTPUT: usize = 64 * 1024;
+const OUTPUT: usize = 16 * 1024;
+
+/// So many bytes a client takes within the limit of time for writing.
+const TIMED: usize = 64 * 1024;
 
 /// How long, and for how many bytes, a client that was told of the end may go on sending.
 const FAREWELL: (Duration, usize) = (Duration::from_secs(2), 1 << 20);
 
 #[derive(Debug)]
-pub(crate) struct Wire {
-    stream: TcpStream,
-    /// A place for what comes; empty while there is nothing.
-    input: Vec<u8>,
-    /// Where in it what is not consumed begins.
-    begin: usize,
-    /// Where that ends.
-    end: usize,
+pub(crate) struct Wire<'a> {
+    stream: &'a TcpStream,
+    /// What came and is not consumed.
+    input: BufReader<&'a TcpStream>,
     /// What is written and not sent.
-    output: Vec<u8>,
-    /// How long the client may take for what is sent at a time.
+    output: BufWriter<&'a TcpStream>,
+    /// How long the client may take for each `TIMED` bytes.
     write_timeout: Duration,
     /// Whether the client's pace is watched.
     is_paced: bool,
 }
 
-impl Wire {
-    pub(crate) fn new(stream: TcpStream, write_timeout: Duration) -> Wire {
-        Wire { stream, input: Vec::new(), begin: 0, end: 0, output: Vec::new(), write_timeout, is_paced: false }
+impl<'a> Wire<'a> {
+    /// At least `ahead` bytes can be there without being consumed.
+    pub(crate) fn new(stream: &'a TcpStream, ahead: usize, write_timeout: Duration) -> Wire<'a> {
+        let input = BufReader::with_capacity(ahead.max(INPUT), stream);
+        Wire { stream, input, output: BufWriter::with_capacity(OUTPUT, stream), write_timeout, is_paced: false }
     }
 
     /// What came and is not consumed.
     pub(crate) fn buffered(&self) -> &[u8] {
-        &self.input[self.begin..self.end]
+        self.input.buffer()
     }
 
     pub(crate) fn consume(&mut self, count: usize) {
-        self.begin += count;
-        if self.begin == self.end {
-            (self.begin, self.end) = (0, 0);
-        }
+        self.input.consume(count);
     }
 
     /// Waits for more behind what is there, and gives how many bytes; 0 is the end of what the client sends.
     pub(crate) fn receive(&mut self) -> io::Result<usize> {
-        debug_assert!(self.output.is_empty(), "invariant 1");
-        if self.input.is_empty() {
-            return self.receive_first();
-        }
-        // Who sends more than a short head soon sends much more.
-        if self.end == self.input.len() || self.input.len() < INPUT {
-            self.make_room();
-        }
-        let count = self.stream.read(&mut self.input[self.end..])?;
-        self.end += count;
-        Ok(count)
-    }
-
-    /// Invariant 2. Not inlined, so that the array is on the stack only here.
-    #[inline(never)]
-    fn receive_first(&mut self) -> io::Result<usize> {
-        let mut first = [0; FIRST];
-        let count = self.stream.read(&mut first)?;
-        // Most requests are all here now.
-        self.input.extend_from_slice(&first[..count]);
-        self.end = count;
-        Ok(count)
-    }
-
-    fn make_room(&mut self) {
-        if self.begin > 0 {
-            self.input.copy_within(self.begin..self.end, 0);
-            (self.begin, self.end) = (0, self.end - self.begin);
-        }
-        let room = (2 * self.end).max(INPUT);
-        if self.input.len() < room {
-            self.input.resize(room, 0);
-        }
+        debug_assert!(self.output.buffer().is_empty(), "invariant 1");
+        self.input.read_more()
     }
 
     /// Waits for bytes behind those that are buffered, of which there are none, and puts them elsewhere.
     pub(crate) fn receive_into(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         debug_assert!(self.buffered().is_empty(), "they come first");
-        debug_assert!(self.output.is_empty(), "invariant 1");
-        self.stream.read(buffer)
+        debug_assert!(self.output.buffer().is_empty(), "invariant 1");
+        self.input.read(buffer)
     }
 
-    /// Gives back what is not needed until the client sends something.
-    pub(crate) fn rest(&mut self) {
-        if self.buffered().is_empty() {
-            (self.input, self.begin, self.end) = (Vec::new(), 0, 0);
-        }
-        if self.output.is_empty() {
-            self.output = Vec::new();
+    /// As `flush`, where the limit of time counts from `now`.
+    pub(crate) fn flush_since(&mut self, now: Instant) -> io::Result<()> {
+        match self.output.buffer().is_empty() {
+            true => Ok(()),
+            false => time::deadline(now + self.write_timeout, || self.output.flush())?,
         }
     }
 
-    /// Writes a few bytes, which always finds room.
-    pub(crate) fn put(&mut self, bytes: &[u8]) {
-        self.output.extend_from_slice(bytes);
-    }
-
-    /// As `put`, for what is composed of several things.
-    pub(crate) fn compose(&mut self, write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> io::Result<()> {
-        write(&mut self.output)
-    }
-
-    /// Writes many bytes, and sends them if they are too many to keep.
-    pub(crate) fn put_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.output.len() + bytes.len() < OUTPUT {
-            self.put(bytes);
-            return Ok(());
-        }
-        self.send(bytes)
-    }
-
-    /// Sends what was written.
-    pub(crate) fn flush(&mut self) -> io::Result<()> {
-        if self.output.is_empty() { Ok(()) } else { self.send(&[]) }
-    }
-
-    /// Sends what was written, and these bytes, without a copy.
-    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Wire { stream, output, .. } = self;
-        time::timeout(self.write_timeout, || {
-            let mut pieces = [IoSlice::new(output), IoSlice::new(bytes)];
-            let mut rest = &mut pieces[..];
-            IoSlice::advance_slices(&mut rest, 0);
-            while !rest.is_empty() {
-                match stream.write_vectored(rest)? {
-                    0 => return Err(ErrorKind::WriteZero.into()),
-                    sent => IoSlice::advance_slices(&mut rest, sent),
-                }
+    /// Sends a part of a file, behind what was written, and gives how much there was of it.
+    pub(crate) fn send_file(&mut self, file: &impl AsFd, offset: u64, count: u64) -> io::Result<u64> {
+        // So that what was written goes in one segment with the first bytes of the file.
+        self.stream.set_cork(true)?;
+        self.flush()?;
+        // A limit for a file as a whole would have to know how long it is, and how fast the client.
+        let rate = (TIMED as f64 / self.write_timeout.as_secs_f64()) as u32;
+        self.stream.set_min_write_rate(Some(MinRate::bytes_per_second(rate).over(self.write_timeout)));
+        let mut sent = 0;
+        while sent < count {
+            match self.stream.send_file(file, offset + sent, count - sent)? {
+                0 => break,
+                moved => sent += moved,
             }
-            io::Result::Ok(())
-        })??;
-        self.output.clear();
-        Ok(())
+        }
+        self.stream.set_cork(false)?;
+        Ok(sent)
+    }
+
+    #[cold]
+    fn write_all_timed(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let limit = self.write_timeout * bytes.len().div_ceil(TIMED) as u32;
+        time::timeout(limit, || self.output.write_all(bytes))?
     }
 
     /// From now on the client has to send this fast, when it is waited for; `None`, no longer.
@@ -173,15 +119,43 @@ impl Wire {
         self.pace(None);
         let (time, bytes) = FAREWELL;
         time::deadline(Instant::now() + time, || {
-            let mut unread = [0; FIRST];
             let mut count = 0;
             while count < bytes {
-                match self.stream.read(&mut unread)? {
+                self.input.consume(self.input.buffer().len());
+                match self.input.fill_buf()?.len() {
                     0 => break,
                     more => count += more,
                 }
             }
             Ok(())
         })?
+    }
+}
+
+/// Sends only what there is no more room for, until the flush.
+impl Write for Wire<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match bytes.len() <= OUTPUT - self.output.buffer().len() {
+            true => self.output.write_all(bytes),
+            false => self.write_all_timed(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.flush_since(Instant::now())
+    }
+}
+
+/// Invariant 3: the library would try once more to send what could not be sent, and wait.
+impl Drop for Wire<'_> {
+    fn drop(&mut self) {
+        if !self.output.buffer().is_empty() {
+            let _ = self.stream.shutdown(Shutdown::Both);
+        }
     }
 }

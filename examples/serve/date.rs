@@ -1,7 +1,7 @@
 //! Dates as HTTP writes and reads them: RFC 9110, section 5.6.7.
 //!
-//! The date of a response is written once a second by each worker: formatting takes longer than all else in a short
-//! head.
+//! The date of responses is written once a second by each worker: formatting takes longer than all else in a short
+//! head. Even the clock is looked at only where the worker has waited, not for each of several responses at a time.
 
 use std::cell::Cell;
 use std::fmt;
@@ -32,15 +32,19 @@ impl Date {
         Date(time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().min(LAST_SECOND)))
     }
 
-    /// Calls `f` with the time of now, written.
-    pub(crate) fn with_now<R>(f: impl FnOnce(&[u8]) -> R) -> R {
+    /// Has this worker note the time of now, for responses.
+    pub(crate) fn note() {
         let now = Date::of(SystemTime::now());
-        let (second, mut text) = LAST.get();
-        if second != now.0 {
+        if LAST.get().0 != now.0 {
+            let mut text = [0; LENGTH];
             text.copy_from_slice(now.to_string().as_bytes());
             LAST.set((now.0, text));
         }
-        f(&text)
+    }
+
+    /// What this worker noted last, written; zeroes before that.
+    pub(crate) fn noted() -> [u8; LENGTH] {
+        LAST.get().1
     }
 
     /// Reads any of the three forms; `now` decides the century of the one that has two digits for a year.

@@ -17,7 +17,8 @@ pub(crate) fn bytes(text: &str) -> Result<usize, String> {
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|error| format!("{error}"))?;
     match Duration::try_from_secs_f64(seconds) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
+        // So that any moment plus this is one, too.
+        Ok(duration) if !duration.is_zero() && duration.as_secs() <= u32::MAX.into() => Ok(duration),
         _ => Err("must be above zero, and fit".into()),
     }
 }

@@ -3,7 +3,7 @@
 //! Owns the ways in which its bytes may go, and the care that no worker waits for a disk. Must never know a protocol.
 //!
 //! sendfile(2) copies nothing to the program and back, but where a page of the file is not in memory it waits for the
-//! disk, and there is no flag against that. So in a coroutine, before each piece of 256 KiB, the first and the last byte
+//! disk, and there is no flag against that. So in a coroutine, before each piece of 1 MiB, the first and the last byte
 //! of the piece are asked for (preadv2(2) with RWF_NOWAIT); if one is not there, a thread of the pool reads the whole
 //! piece first. A page between the two that alone was dropped from memory is read by the worker. What
 //! was rejected: mincore(2) needs a mapping, cachestat(2) the right to write to the file, and readahead(2) says neither
@@ -33,7 +33,7 @@ use crate::sys::file::{self, Place};
 use crate::sys::{connection, errno, splice, transfer};
 
 /// Bytes between two looks at whether the file is in memory, and at others who want to run.
-const PIECE: i64 = 256 << 10;
+const PIECE: i64 = 1 << 20;
 
 /// Bytes of a page, or of a block of a disk; where they are larger the questions are a little more than there need to be.
 const PAGE: usize = 4096;

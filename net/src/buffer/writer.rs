@@ -112,6 +112,26 @@ impl<S: Stream> BufWriter<S> {
         }
     }
 
+    /// Gathers `buf` where there is something already and room behind it: most small writes are of this kind.
+    #[inline]
+    fn gather_more(&mut self, buf: &[u8]) -> bool {
+        let fits = buf.len() <= self.capacity - self.end;
+        let Some(buffer) = self.buffer.as_mut().filter(|_| fits) else {
+            return false;
+        };
+        buffer[self.end..self.end + buf.len()].copy_from_slice(buf);
+        self.end += buf.len();
+        true
+    }
+
+    #[cold]
+    fn write_all_cold(&mut self, mut buf: &[u8]) -> io::Result<()> {
+        while !buf.is_empty() {
+            buf = &buf[self.write_vectored(&[IoSlice::new(buf)])?..];
+        }
+        Ok(())
+    }
+
     /// Gathers what fits: `total` bytes.
     fn gather(&mut self, bufs: &[IoSlice<'_>], total: usize) {
         if total == 0 {
@@ -157,7 +177,10 @@ impl<S: Stream> BufWriter<S> {
 
     fn send_all(&mut self) -> io::Result<()> {
         while self.buffer.is_some() {
-            self.send(&[])?;
+            match self.get_ref().part().send_some(self.buffer())? {
+                0 => return Err(none_written()),
+                sent => _ = self.forget(sent),
+            }
         }
         Ok(())
     }
@@ -166,8 +189,14 @@ impl<S: Stream> BufWriter<S> {
 /// Parks the coroutine, or blocks the plain thread, until there is room for the first byte, once the buffer is full. A count is
 /// less than asked for if there is no room for more. A cancellation takes nothing, and leaves in the buffer what was not sent.
 impl<S: Stream> Write for BufWriter<S> {
+    #[inline]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(buf)])
+        if self.gather_more(buf) { Ok(buf.len()) } else { self.write_vectored(&[IoSlice::new(buf)]) }
+    }
+
+    #[inline]
+    fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
+        if self.gather_more(buf) { Ok(()) } else { self.write_all_cold(buf) }
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {

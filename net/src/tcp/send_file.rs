@@ -31,7 +31,7 @@ impl TcpStream {
     /// As a write: parks the coroutine, or blocks the plain thread, until there was room for all. A cancellation point; how
     /// much was sent by then [`send_file_counted`](TcpStream::send_file_counted) tells.
     ///
-    /// In a coroutine each 256 KiB that are not in memory are first read by a thread of the pool (see
+    /// In a coroutine each 1 MiB that is not in memory is first read by a thread of the pool (see
     /// [`blocking`](dormouse_runtime::blocking())), for which it parks. Their first and last bytes decide; a
     /// page between that alone is missing blocks the worker until the disk has answered, and so does any inside `no_park`, or
     /// where the process has no descriptor or thread left for the pool.
