@@ -10,6 +10,7 @@
 mod arrivals;
 mod child;
 mod clients;
+mod floor;
 mod normal;
 mod options;
 mod overload;
@@ -22,6 +23,8 @@ mod process;
 mod report;
 mod server;
 mod slow;
+mod slow_ones;
+mod stamp;
 mod work;
 
 use std::io;
@@ -80,7 +83,7 @@ fn share_cores() -> io::Result<Cores> {
 
 /// Ends the process, and with it its child, should anything take far longer than it ever does.
 fn bound_the_run(options: &Options) {
-    let bound = Duration::from_secs(60) + 20 * options.secs;
+    let bound = Duration::from_secs(60) + 20 * options.secs + 10 * options.rounds * options.secs;
     thread::spawn(move || {
         thread::sleep(bound);
         eprintln!("overload: gives up after {bound:?}");

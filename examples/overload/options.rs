@@ -50,12 +50,16 @@ pub(crate) struct Options {
     pub(crate) normal: usize,
 
     /// Requests a second of all of them together
-    #[arg(long, value_name = "N", default_value_t = 2000.0)]
+    #[arg(long, value_name = "N", default_value_t = 5000.0)]
     pub(crate) rate: f64,
 
-    /// Pairs of measurements, without and with slow clients
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    pub(crate) pairs: u32,
+    /// Rounds of measurements; each has every server alone and beside slow clients, its own and a stranger's
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) rounds: u32,
+
+    /// Which servers are measured among slow clients
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "patient,floor")]
+    pub(crate) servers: Vec<Kind>,
 
     /// Fail unless the server does what the documentation says
     #[arg(long)]
@@ -71,7 +75,7 @@ pub(crate) struct Options {
 
     /// Rounds of work that a request takes
     #[arg(long, hide = true, default_value_t = 0)]
-    pub(crate) rounds: u64,
+    pub(crate) work_rounds: u64,
 }
 
 /// A server that the tool can start.
@@ -85,6 +89,10 @@ pub(crate) enum Kind {
     Patient,
     /// Echoes, unless the client is too slow
     Impatient,
+    /// Echoes, and is no dormouse
+    Floor,
+    /// Takes connections and does nothing for them
+    Sink,
 }
 
 impl Kind {
@@ -94,6 +102,8 @@ impl Kind {
             Kind::Admission => "admission",
             Kind::Patient => "patient",
             Kind::Impatient => "impatient",
+            Kind::Floor => "floor",
+            Kind::Sink => "sink",
         }
     }
 }

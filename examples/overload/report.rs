@@ -4,11 +4,9 @@ use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
-
 use crate::options::Kind;
 use crate::overload::Row;
-use crate::slow::Pair;
+use crate::slow::{Measured, Place, Series};
 
 pub(crate) fn overload(rows: &[Row], capacity: f64) -> String {
     let mut text = String::from(
@@ -51,44 +49,81 @@ pub(crate) fn check_overload(rows: &[Row], capacity: f64) -> io::Result<()> {
     Ok(())
 }
 
-pub(crate) fn slow(server: &str, pairs: &[Pair]) -> String {
-    let mut text = format!("{server}; microseconds, alone and among slow clients:\n");
-    text += "  pair        p50                  p90                  p99         p90 ratio  p99 ratio   cut off\n";
-    for (n, pair) in pairs.iter().enumerate() {
-        row(&mut text, &(n + 1).to_string(), &pair.alone, &pair.among_slow, pair.cut_off);
-    }
-    if let Some((alone, among_slow)) = together(pairs) {
-        row(&mut text, "all", &alone, &among_slow, pairs.iter().map(|pair| pair.cut_off).sum());
+/// A quantile of one measurement in microseconds.
+type Time = fn(&Measured, f64) -> f64;
+
+const TIMES: [(&str, Time); 2] = [("wire", on_the_wire), ("seen", as_seen)];
+
+fn on_the_wire(measured: &Measured, quantile: f64) -> f64 {
+    measured.latencies.wire.value_at_quantile(quantile) as f64 / 1e3
+}
+
+fn as_seen(measured: &Measured, quantile: f64) -> f64 {
+    measured.latencies.seen.value_at_quantile(quantile) as f64 / 1e3
+}
+
+pub(crate) fn slow(all: &[Series]) -> String {
+    let mut text = String::from("microseconds, medians of the rounds, alone, beside and among slow clients; ratios, with their quartiles:\n");
+    text += "server     time  quantile    alone   beside    among   beside/alone         among/beside\n";
+    for Series { kind, rounds } in all {
+        for (name, time) in TIMES {
+            for quantile in [0.5, 0.9, 0.99, 0.999] {
+                let of = |place: Place| median(rounds.iter().map(|round| time(&round[place as usize], quantile)));
+                let ratio = |above: Place, below: Place| {
+                    spread(rounds.iter().map(|round| {
+                        time(&round[above as usize], quantile) / time(&round[below as usize], quantile)
+                    }))
+                };
+                let [alone, beside, among] = [Place::Alone, Place::Beside, Place::Among].map(of);
+                let _ = writeln!(
+                    text,
+                    "{:<10} {name}  p{:<7} {alone:>8.1} {beside:>8.1} {among:>8.1}   {}   {}",
+                    kind.name(),
+                    100.0 * quantile,
+                    ratio(Place::Beside, Place::Alone),
+                    ratio(Place::Among, Place::Beside),
+                );
+            }
+        }
+        let share = |share: fn(&Measured) -> f64| {
+            let of = |place: Place| 100.0 * median(rounds.iter().map(|round| share(&round[place as usize])));
+            [Place::Alone, Place::Beside, Place::Among].map(of)
+        };
+        let [alone, beside, among] = share(|measured| measured.busy);
+        let _ = writeln!(text, "{:<10} busy  {:<8} {alone:>7.1}% {beside:>7.1}% {among:>7.1}%", kind.name(), "");
+        let [alone, beside, among] = share(|measured| measured.disturbed);
+        let _ = writeln!(text, "{:<10} disturbed  {:<3} {alone:>7.1}% {beside:>7.1}% {among:>7.1}%", kind.name(), "");
     }
     text
 }
 
-fn row(text: &mut String, name: &str, alone: &Histogram<u64>, among_slow: &Histogram<u64>, cut_off: usize) {
-    let at = |histogram: &Histogram<u64>, quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
-    let both = |quantile| (at(alone, quantile), at(among_slow, quantile));
-    let _ = write!(text, "  {name:<4}");
-    for (alone, among_slow) in [0.5, 0.9, 0.99].map(both) {
-        let _ = write!(text, " {alone:>9.1} {among_slow:>9.1} ");
-    }
-    let [p90, p99] = [0.9, 0.99].map(|quantile| at(among_slow, quantile) / at(alone, quantile));
-    let _ = writeln!(text, " {p90:>9.2} {p99:>10.2} {cut_off:>9}");
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values
 }
 
-/// All pairs as one.
-fn together(pairs: &[Pair]) -> Option<(Histogram<u64>, Histogram<u64>)> {
-    let (mut alone, mut among_slow) = pairs.first().map(|pair| (pair.alone.clone(), pair.among_slow.clone()))?;
-    for pair in &pairs[1..] {
-        alone.add(&pair.alone).ok()?;
-        among_slow.add(&pair.among_slow).ok()?;
-    }
-    Some((alone, among_slow))
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let values = sorted(values);
+    (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
+}
+
+/// Median and quartiles.
+fn spread(values: impl Iterator<Item = f64>) -> String {
+    let values = sorted(values);
+    let at = |quarter: usize| values[(values.len() - 1) * quarter / 4];
+    format!("{:.2} ({:.2} to {:.2})", median(values.iter().copied()), at(1), at(3))
 }
 
 /// As `check_overload`.
-pub(crate) fn check_slow(patient: &[Pair], impatient: &[Pair]) -> io::Result<()> {
-    let is_cut = |pair: &Pair| pair.cut_off > 0;
-    if patient.iter().any(is_cut) || !impatient.iter().all(is_cut) {
-        return Err(io::Error::other("slow clients are cut off by the one who waits, or not by the other"));
+pub(crate) fn check_slow(all: &[Series]) -> io::Result<()> {
+    for Series { kind, rounds } in all {
+        let cut_off = rounds.iter().filter(|round| round[Place::Among as usize].cut_off > 0).count();
+        let expected = if *kind == Kind::Impatient { rounds.len() } else { 0 };
+        if cut_off != expected {
+            let what = format!("{}: slow clients cut off in {cut_off} rounds, not {expected}", kind.name());
+            return Err(io::Error::other(what));
+        }
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ use std::time::Duration;
 pub(crate) const DELAY: Duration = Duration::from_secs(1);
 
 /// Words of 64 slots looked at per turn, at most.
-const WORDS_PER_TURN: usize = 4;
+const WORDS_PER_TURN: usize = 1;
 
 /// Where the alarm stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
