@@ -21,6 +21,7 @@ impl Child {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["--serve", kind.name(), "--parent", &std::process::id().to_string()]);
         command.args(["--work-rounds", &rounds.to_string(), "--pieces", &options.pieces.to_string()]);
+        command.args(["--policy", options.policy.name()]);
         command.args(["--max-ready", &options.max_ready.to_string()]);
         command.args(["--smoothing", &options.smoothing.to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::piped());

@@ -33,8 +33,12 @@ pub(crate) struct Options {
     #[arg(long, value_name = "X", default_value_t = 0.3)]
     pub(crate) unloaded: f64,
 
+    /// What the server does with those whom it does not let in, each measured beside the others
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "refuse")]
+    pub(crate) policies: Vec<Policy>,
+
     /// Ready coroutines above which the server turns clients away
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 3)]
     pub(crate) max_ready: usize,
 
     /// Microseconds over which they are averaged
@@ -53,7 +57,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 5000.0)]
     pub(crate) rate: f64,
 
-    /// Rounds of measurements; each has every server alone and beside slow clients, its own and a stranger's
+    /// Rounds of measurements, of which the medians count
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(crate) rounds: u32,
 
@@ -68,6 +72,10 @@ pub(crate) struct Options {
     /// Be this server: what the tool starts itself as
     #[arg(long, hide = true, requires = "parent")]
     pub(crate) serve: Option<Kind>,
+
+    /// What that server does
+    #[arg(long, hide = true, default_value = "refuse")]
+    pub(crate) policy: Policy,
 
     /// The process without which the server has no reason to live
     #[arg(long, hide = true)]
@@ -104,6 +112,27 @@ impl Kind {
             Kind::Impatient => "impatient",
             Kind::Floor => "floor",
             Kind::Sink => "sink",
+        }
+    }
+}
+
+/// See `OnOverload`.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Policy {
+    /// Tell them
+    Refuse,
+    /// Let them wait
+    Delay,
+    /// Do not listen
+    Drop,
+}
+
+impl Policy {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Policy::Refuse => "refuse",
+            Policy::Delay => "delay",
+            Policy::Drop => "drop",
         }
     }
 }

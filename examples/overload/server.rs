@@ -3,12 +3,12 @@
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
-use dormouse::net::{Admission, MinRate, TcpListener, TcpStream};
+use dormouse::net::{Admission, MinRate, OnOverload, TcpListener, TcpStream};
 use dormouse::{Builder, spawn, thread};
 use socket2::SockRef;
 
 use crate::floor;
-use crate::options::{Kind, Options};
+use crate::options::{Kind, Options, Policy};
 use crate::process;
 use crate::work::work;
 
@@ -80,6 +80,11 @@ fn listener(kind: Kind, options: &Options) -> io::Result<TcpListener> {
     }
     let smoothing = Duration::from_micros(options.smoothing);
     let admission = Admission::new().max_ready(options.max_ready).smoothing(smoothing);
+    let admission = admission.on_overload(match options.policy {
+        Policy::Refuse => OnOverload::Refuse,
+        Policy::Delay => OnOverload::Delay,
+        Policy::Drop => OnOverload::Drop,
+    });
     Ok(listener.with_admission(&admission))
 }
 

@@ -26,8 +26,7 @@ pub(crate) fn enable(stream: &TcpStream) -> io::Result<()> {
     let (on, length): (libc::c_int, _) = (1, size_of::<libc::c_int>() as libc::socklen_t);
     let option = libc::SO_TIMESTAMPNS;
     // SAFETY: `on` is an integer of `length` bytes, only read.
-    let set =
-        unsafe { libc::setsockopt(stream.as_raw_fd(), libc::SOL_SOCKET, option, (&raw const on).cast(), length) };
+    let set = unsafe { libc::setsockopt(stream.as_raw_fd(), libc::SOL_SOCKET, option, (&raw const on).cast(), length) };
     if set == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
