@@ -20,7 +20,8 @@ impl Child {
     pub(crate) fn start(kind: Kind, rounds: u64, options: &Options, cores: &Cores) -> io::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["--serve", kind.name(), "--parent", &std::process::id().to_string()]);
-        command.args(["--rounds", &rounds.to_string(), "--pieces", &options.pieces.to_string()]);
+        command.args(["--work-rounds", &rounds.to_string(), "--pieces", &options.pieces.to_string()]);
+        command.args(["--policy", options.policy.name()]);
         command.args(["--max-ready", &options.max_ready.to_string()]);
         command.args(["--smoothing", &options.smoothing.to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
@@ -39,11 +40,20 @@ impl Child {
 }
 
 impl Child {
+    /// How long its thread has run.
+    pub(crate) fn ran(&self) -> io::Result<Duration> {
+        self.scheduled(0)
+    }
+
     /// How long its thread could have run and did not, since others had its core: see /proc/pid/schedstat in proc(5).
     pub(crate) fn waited(&self) -> io::Result<Duration> {
+        self.scheduled(1)
+    }
+
+    fn scheduled(&self, field: usize) -> io::Result<Duration> {
         let text = std::fs::read_to_string(format!("/proc/{}/schedstat", self.process.id()))?;
-        let waited = text.split_ascii_whitespace().nth(1).and_then(|nanos| nanos.parse().ok());
-        waited.map(Duration::from_nanos).ok_or_else(|| io::Error::other("schedstat tells no waiting time"))
+        let time = text.split_ascii_whitespace().nth(field).and_then(|nanos| nanos.parse().ok());
+        time.map(Duration::from_nanos).ok_or_else(|| io::Error::other("schedstat tells no time"))
     }
 }
 

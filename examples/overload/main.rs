@@ -1,15 +1,18 @@
 //! What does a server do with three times the load that it can serve? And with thousands of clients that send a byte a second?
 //! Measures a server of dormouse with and without `net::Admission`, by clients that come when they come, whatever the server does.
 //!
-//! `cargo run --release --example overload` measures overload; `-- --slow 10000` slow clients; `-- --help` lists the options.
+//! `cargo run --release --example overload` measures overload, with `-- --policies refuse,delay,drop` all that admission may do;
+//! `-- --slow 10000` slow clients; `-- --help` lists the options.
 //!
 //! The server is a child process on a core of its own where there are two; the load comes from this one, on another. Every time is
 //! counted from when the client was to come, not from when it did: a load generator that waits for the server before it sends the next
-//! request leaves out the requests that would have waited longest.
+//! request leaves out the requests that would have waited longest. Among slow clients, where the load generator has more to do itself,
+//! there is a second time, which leaves out what is its own (`normal`).
 
 mod arrivals;
 mod child;
 mod clients;
+mod floor;
 mod normal;
 mod options;
 mod overload;
@@ -22,6 +25,8 @@ mod process;
 mod report;
 mod server;
 mod slow;
+mod slow_ones;
+mod stamp;
 mod work;
 
 use std::io;
@@ -80,7 +85,8 @@ fn share_cores() -> io::Result<Cores> {
 
 /// Ends the process, and with it its child, should anything take far longer than it ever does.
 fn bound_the_run(options: &Options) {
-    let bound = Duration::from_secs(60) + 20 * options.secs;
+    let once = options.secs + 3 * Duration::from_millis(options.patience) + Duration::from_secs(5);
+    let bound = Duration::from_secs(60) + 10 * options.rounds * once;
     thread::spawn(move || {
         thread::sleep(bound);
         eprintln!("overload: gives up after {bound:?}");

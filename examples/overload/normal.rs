@@ -1,12 +1,12 @@
-//! Clients that stay: normal ones, which send a request now and then and get it echoed, and slow ones, which send a byte a second
-//! and never come to the end of a request.
+//! Normal clients, which stay, send a request now and then and get it echoed.
 //!
-//! 1. A request's time begins when it was to be sent. If the one before on its connection is not answered yet, it waits, and its
-//!    time runs.
-//! 2. The bytes of the slow ones are spread evenly over the second.
+//! 1. A request has two times. The one *as seen* begins when it was to be sent and ends when its answer is in the hands of this program:
+//!    what the one thread that plays all the clients does meanwhile is in it, the sends of thousands of slow ones first of all. The one
+//!    *on the wire* begins when the request is sent and ends when the kernel received the answer (`stamp`): that is the server's.
+//! 2. If the one before on its connection is not answered yet, a request waits, and the time as seen runs.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -16,58 +16,72 @@ use crate::arrivals::Arrivals;
 use crate::clients::lasting;
 use crate::poller::{EDGE, Poller, READABLE};
 use crate::server::MESSAGE;
+use crate::slow_ones::SlowOnes;
+use crate::stamp;
 
 struct Normal {
     stream: TcpStream,
     /// When the requests that are not answered were to be sent; the first of them has been.
     due: VecDeque<Duration>,
+    /// When the first of them was, by the clock of the stamps.
+    sent: Duration,
     received: usize,
 }
 
-/// Clients that are connected.
-pub(crate) struct Crowd {
-    poller: Poller,
-    normal: Vec<Normal>,
-    /// `None` for those whom the server has cut off.
-    slow: Vec<Option<TcpStream>>,
+/// Nanoseconds of each request (invariant 1).
+pub(crate) struct Latencies {
+    pub(crate) seen: Histogram<u64>,
+    pub(crate) wire: Histogram<u64>,
 }
 
-impl Crowd {
-    pub(crate) fn connect(server: SocketAddr, normal: usize) -> io::Result<Self> {
+/// A request that was answered.
+struct Answered {
+    /// When it was to be sent.
+    due: Duration,
+    /// How long it took on the wire.
+    wire: Duration,
+}
+
+/// Clients that are connected.
+pub(crate) struct Normals {
+    poller: Poller,
+    clients: Vec<Normal>,
+}
+
+impl Normals {
+    pub(crate) fn connect(server: SocketAddr, count: usize) -> io::Result<Self> {
         let poller = Poller::new()?;
         let mut clients = Vec::new();
-        for index in 0..normal {
+        for index in 0..count {
             let stream = lasting(server)?;
             poller.add(&stream, READABLE | EDGE, index)?;
-            clients.push(Normal { stream, due: VecDeque::new(), received: 0 });
+            stamp::enable(&stream)?;
+            clients.push(Normal { stream, due: VecDeque::new(), sent: Duration::ZERO, received: 0 });
         }
-        Ok(Self { poller, normal: clients, slow: Vec::new() })
+        Ok(Self { poller, clients })
     }
 
-    pub(crate) fn add_slow(&mut self, server: SocketAddr, count: usize) -> io::Result<()> {
-        self.slow = (0..count).map(|_| lasting(server).map(Some)).collect::<io::Result<_>>()?;
-        Ok(())
-    }
-
-    /// All the slow ones leave; how many of them the server had cut off.
-    pub(crate) fn remove_slow(&mut self) -> usize {
-        self.slow.drain(..).filter(Option::is_none).count()
-    }
-
-    /// Plays for `warm_up` and then `measured`: nanoseconds of each request that was due in the latter.
-    pub(crate) fn play(&mut self, rate: f64, warm_up: Duration, measured: Duration) -> io::Result<Histogram<u64>> {
-        let mut latencies = Histogram::new_with_bounds(1, 60_000_000_000, 3).map_err(io::Error::other)?;
+    /// Plays for `warm_up` and then `measured`, and lets the slow ones send meanwhile; gives the times of the requests that were due in
+    /// the latter.
+    pub(crate) fn play(
+        &mut self,
+        slow: &mut SlowOnes,
+        rate: f64,
+        warm_up: Duration,
+        measured: Duration,
+    ) -> io::Result<Latencies> {
+        let mut latencies = Latencies::new()?;
         let (start, end, mut arrivals) = (Instant::now(), warm_up + measured, Arrivals::new(rate));
-        let (mut requests, mut bytes) = (0, 0u64);
+        let mut requests = 0;
         loop {
             let now = start.elapsed();
             while let Some(due) = arrivals.due(now).filter(|due| *due < end) {
-                let index = requests % self.normal.len();
+                let index = requests % self.clients.len();
                 requests += 1;
-                self.normal[index].ask(due)?;
+                self.clients[index].ask(due)?;
             }
-            self.send_slow_bytes(now, &mut bytes);
-            if now >= end && self.normal.iter().all(|client| client.due.is_empty()) {
+            slow.send_until(now);
+            if now >= end && self.clients.iter().all(|client| client.due.is_empty()) {
                 return Ok(latencies);
             }
             if now >= end + Duration::from_secs(10) {
@@ -77,28 +91,25 @@ impl Crowd {
             let ready = self.poller.wait(Some(Duration::ZERO))?;
             for event in 0..ready {
                 let (index, _) = self.poller.event(event);
-                while let Some(due) = self.normal[index].answered()? {
+                while let Some(Answered { due, wire }) = self.clients[index].answered()? {
                     if due >= warm_up {
-                        latencies.saturating_record(start.elapsed().saturating_sub(due).as_nanos() as u64);
+                        latencies.record(start.elapsed().saturating_sub(due), wire);
                     }
                 }
             }
         }
     }
+}
 
-    fn send_slow_bytes(&mut self, now: Duration, sent: &mut u64) {
-        let due = (now.as_secs_f64() * self.slow.len() as f64) as u64;
-        while *sent < due {
-            let index = *sent as usize % self.slow.len();
-            *sent += 1;
-            let cut_off = match &mut self.slow[index] {
-                Some(client) => client.write(b".").is_err_and(|error| error.kind() != ErrorKind::WouldBlock),
-                None => false,
-            };
-            if cut_off {
-                self.slow[index] = None;
-            }
-        }
+impl Latencies {
+    fn new() -> io::Result<Self> {
+        let histogram = || Histogram::new_with_bounds(1, 60_000_000_000, 3).map_err(io::Error::other);
+        Ok(Self { seen: histogram()?, wire: histogram()? })
+    }
+
+    fn record(&mut self, seen: Duration, wire: Duration) {
+        self.seen.saturating_record(seen.as_nanos() as u64);
+        self.wire.saturating_record(wire.as_nanos() as u64);
     }
 }
 
@@ -109,29 +120,31 @@ impl Normal {
     }
 
     fn send(&mut self) -> io::Result<()> {
+        self.sent = stamp::now();
         match self.stream.write(&[b'?'; MESSAGE])? {
             MESSAGE => Ok(()),
             _ => Err(ErrorKind::WriteZero.into()),
         }
     }
 
-    /// When the request was due whose answer has come now.
-    fn answered(&mut self) -> io::Result<Option<Duration>> {
-        let mut buffer = [0; MESSAGE];
+    /// The request whose answer has come now.
+    fn answered(&mut self) -> io::Result<Option<Answered>> {
+        let (mut buffer, mut received_at) = ([0; MESSAGE], None);
         while self.received < MESSAGE {
             let rest = MESSAGE - self.received;
-            match self.stream.read(&mut buffer[..rest]) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(n) => self.received += n,
+            match stamp::read(&self.stream, &mut buffer[..rest]) {
+                Ok((0, _)) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok((n, at)) => (self.received, received_at) = (self.received + n, at),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
                 Err(error) => return Err(error),
             }
         }
         self.received = 0;
-        let due = self.due.pop_front();
+        let wire = received_at.unwrap_or_else(stamp::now).saturating_sub(self.sent);
+        let answered = self.due.pop_front().map(|due| Answered { due, wire });
         if !self.due.is_empty() {
             self.send()?;
         }
-        Ok(due)
+        Ok(answered)
     }
 }

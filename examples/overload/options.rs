@@ -33,8 +33,12 @@ pub(crate) struct Options {
     #[arg(long, value_name = "X", default_value_t = 0.3)]
     pub(crate) unloaded: f64,
 
+    /// What the server does with those whom it does not let in, each measured beside the others
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "refuse")]
+    pub(crate) policies: Vec<Policy>,
+
     /// Ready coroutines above which the server turns clients away
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 3)]
     pub(crate) max_ready: usize,
 
     /// Microseconds over which they are averaged
@@ -50,12 +54,16 @@ pub(crate) struct Options {
     pub(crate) normal: usize,
 
     /// Requests a second of all of them together
-    #[arg(long, value_name = "N", default_value_t = 2000.0)]
+    #[arg(long, value_name = "N", default_value_t = 5000.0)]
     pub(crate) rate: f64,
 
-    /// Pairs of measurements, without and with slow clients
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    pub(crate) pairs: u32,
+    /// Rounds of measurements, of which the medians count
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) rounds: u32,
+
+    /// Which servers are measured among slow clients
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "patient,floor")]
+    pub(crate) servers: Vec<Kind>,
 
     /// Fail unless the server does what the documentation says
     #[arg(long)]
@@ -65,13 +73,17 @@ pub(crate) struct Options {
     #[arg(long, hide = true, requires = "parent")]
     pub(crate) serve: Option<Kind>,
 
+    /// What that server does
+    #[arg(long, hide = true, default_value = "refuse")]
+    pub(crate) policy: Policy,
+
     /// The process without which the server has no reason to live
     #[arg(long, hide = true)]
     pub(crate) parent: Option<u32>,
 
     /// Rounds of work that a request takes
     #[arg(long, hide = true, default_value_t = 0)]
-    pub(crate) rounds: u64,
+    pub(crate) work_rounds: u64,
 }
 
 /// A server that the tool can start.
@@ -85,6 +97,10 @@ pub(crate) enum Kind {
     Patient,
     /// Echoes, unless the client is too slow
     Impatient,
+    /// Echoes, and is no dormouse
+    Floor,
+    /// Takes connections and does nothing for them
+    Sink,
 }
 
 impl Kind {
@@ -94,6 +110,29 @@ impl Kind {
             Kind::Admission => "admission",
             Kind::Patient => "patient",
             Kind::Impatient => "impatient",
+            Kind::Floor => "floor",
+            Kind::Sink => "sink",
+        }
+    }
+}
+
+/// See `OnOverload`.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Policy {
+    /// Tell them
+    Refuse,
+    /// Let them wait
+    Delay,
+    /// Do not listen
+    Drop,
+}
+
+impl Policy {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Policy::Refuse => "refuse",
+            Policy::Delay => "delay",
+            Policy::Drop => "drop",
         }
     }
 }

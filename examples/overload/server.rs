@@ -3,10 +3,12 @@
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
-use dormouse::net::{Admission, MinRate, TcpListener, TcpStream};
+use dormouse::net::{Admission, MinRate, OnOverload, TcpListener, TcpStream};
 use dormouse::{Builder, spawn, thread};
+use socket2::SockRef;
 
-use crate::options::{Kind, Options};
+use crate::floor;
+use crate::options::{Kind, Options, Policy};
 use crate::process;
 use crate::work::work;
 
@@ -24,7 +26,32 @@ pub(crate) fn serve(kind: Kind, options: &Options) -> io::Result<()> {
     if let Some(parent) = options.parent {
         process::die_with(parent)?;
     }
-    let (rounds, pieces) = (options.rounds, options.pieces.max(1));
+    match kind {
+        Kind::Floor => floor::serve(&greeted()?),
+        Kind::Sink => sink(&greeted()?),
+        _ => serve_with_coroutines(kind, options),
+    }
+}
+
+/// A listener of std, of which the parent knows.
+fn greeted() -> io::Result<std::net::TcpListener> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    // As dormouse's, and not the short one of std: the slow come all at once.
+    SockRef::from(&listener).listen(4096)?;
+    println!("{GREETING}{}", listener.local_addr()?);
+    Ok(listener)
+}
+
+/// Keeps what comes.
+fn sink(listener: &std::net::TcpListener) -> io::Result<()> {
+    let mut kept = Vec::new();
+    loop {
+        kept.push(listener.accept()?);
+    }
+}
+
+fn serve_with_coroutines(kind: Kind, options: &Options) -> io::Result<()> {
+    let (rounds, pieces) = (options.work_rounds, options.pieces.max(1));
     Builder::new().workers(1).run(|| {
         let listener = listener(kind, options)?;
         println!("{GREETING}{}", listener.local_addr()?);
@@ -35,6 +62,7 @@ pub(crate) fn serve(kind: Kind, options: &Options) -> io::Result<()> {
             };
             drop(match kind {
                 Kind::Everybody | Kind::Admission => spawn(move || answer(client, rounds, pieces)),
+                Kind::Floor | Kind::Sink => unreachable!("served without coroutines"),
                 Kind::Patient => spawn(move || echo(client)),
                 Kind::Impatient => spawn(move || {
                     client.set_min_read_rate(Some(RATE.over(Duration::from_secs(2))));
@@ -52,6 +80,11 @@ fn listener(kind: Kind, options: &Options) -> io::Result<TcpListener> {
     }
     let smoothing = Duration::from_micros(options.smoothing);
     let admission = Admission::new().max_ready(options.max_ready).smoothing(smoothing);
+    let admission = admission.on_overload(match options.policy {
+        Policy::Refuse => OnOverload::Refuse,
+        Policy::Delay => OnOverload::Delay,
+        Policy::Drop => OnOverload::Drop,
+    });
     Ok(listener.with_admission(&admission))
 }
 

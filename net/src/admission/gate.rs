@@ -19,11 +19,14 @@ use crate::permit::Permit;
 use crate::socket::Socket;
 use crate::sys::option;
 
-/// The first pause before another look at the figures, which no event tells of; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
+/// The shortest pause before another look at the figures, which no event tells of. A look takes about a microsecond.
+const SHORTEST_PAUSE: Duration = Duration::from_micros(100);
 
 /// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_millis(16);
+
+/// The part of the time it was held so far that a pause takes: for so long a server may have nothing to do while clients wait.
+const PART: u32 = 8;
 
 /// How long who waits for a permit does so without a look at the listener, whose end gives no permit.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
@@ -99,7 +102,7 @@ impl Gate {
 
     /// A call of accept that leaves connections where they are.
     pub(crate) fn begin<'a>(&'a self, socket: &'a Socket) -> Hold<'a> {
-        Hold { gate: self, socket, pause: None }
+        Hold { gate: self, socket, held: None }
     }
 }
 
@@ -109,8 +112,8 @@ pub(crate) struct Hold<'a> {
     gate: &'a Gate,
     /// The listening socket.
     socket: &'a Socket,
-    /// The last pause; `None` while it is not held.
-    pause: Option<Duration>,
+    /// The pauses so far; `None` while it is not held.
+    held: Option<Duration>,
 }
 
 impl Hold<'_> {
@@ -118,9 +121,9 @@ impl Hold<'_> {
     /// Fails with `TimedOut` past the deadline.
     #[cold]
     pub(crate) fn wait(&mut self, why: Held, deadline: Option<Instant>) -> io::Result<Option<Permit>> {
-        let first = self.pause.is_none();
-        let pause = self.pause.map_or(FIRST_PAUSE, |pause| (2 * pause).min(LONGEST_PAUSE));
-        self.pause = Some(pause);
+        let first = self.held.is_none();
+        let pause = next_pause(self.held.unwrap_or_default());
+        self.held = Some(self.held.unwrap_or_default().saturating_add(pause));
         if first {
             self.begin()?;
         }
@@ -140,10 +143,15 @@ impl Hold<'_> {
 
     /// It is not held any more (invariant 2), but may be again.
     pub(crate) fn end(&mut self) {
-        if self.pause.take().is_some() && self.gate.cuts() {
+        if self.held.take().is_some() && self.gate.cuts() {
             self.socket.backlog().release(self.socket.fd());
         }
     }
+}
+
+/// After so much time of pauses.
+fn next_pause(held: Duration) -> Duration {
+    (held / PART).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
 }
 
 /// Parks until there is a permit, or it is time for a look at the listener. A coroutine that unwinds does not wait for a peer's end:
@@ -161,5 +169,23 @@ fn wait_for_permit(permits: &Arc<Semaphore>, deadline: Option<Instant>) -> io::R
 impl Drop for Hold<'_> {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_with_the_time_that_it_is_held() {
+        let micros = [0, 800, 1600, 80_000, 128_000, 10_000_000].map(Duration::from_micros);
+        assert_eq!(micros.map(|held| next_pause(held).as_micros()), [100, 100, 200, 10_000, 16_000, 16_000]);
+        // Few looks, however long it takes.
+        let mut held = Duration::ZERO;
+        let looks = (0..).take_while(|_| {
+            held += next_pause(held);
+            held < Duration::from_secs(1)
+        });
+        assert!((80..120).contains(&looks.count()));
     }
 }
