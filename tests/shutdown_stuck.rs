@@ -222,7 +222,7 @@ fn what_is_leaked_with_it_is_counted() {
     }
     const WAYS: [fn(&Runtime, Sender<()>); 3] = [
         |runtime, begins| {
-            runtime.run(|| five_parked_and_some_that_end()).unwrap();
+            runtime.run(five_parked_and_some_that_end).unwrap();
             drop(runtime.spawn(move || spin(&begins)));
         },
         |runtime, begins| {
@@ -237,7 +237,7 @@ fn what_is_leaked_with_it_is_counted() {
                 thread::park();
                 spin(&begins);
             });
-            runtime.run(|| five_parked_and_some_that_end()).unwrap();
+            runtime.run(five_parked_and_some_that_end).unwrap();
             goes_on.thread().unpark();
         },
     ];
