@@ -141,9 +141,10 @@ fn find(thread: *mut libc::c_int, signal: i32) -> Option<&'static Active> {
     ACTIVE.iter().find(|active| {
         // ORDERING: Acquire; pairs with the Release store in `take_place`: the rest is this owner's.
         let owner = active.owner.load(Ordering::Acquire);
-        // ORDERING: Relaxed, twice; ordered by the load above.
-        let is_here =
-            active.thread.load(Ordering::Relaxed) == thread && active.signal.load(Ordering::Relaxed) == signal;
+        // ORDERING: Relaxed; ordered by the Acquire load of `owner` above.
+        let is_own = active.thread.load(Ordering::Relaxed) == thread;
+        // ORDERING: Relaxed; as above.
+        let is_here = is_own && active.signal.load(Ordering::Relaxed) == signal;
         // Of another number: this process's parent, or one who has ended and had this errno.
         owner > NOBODY && is_here && (owner == own || exchange(active, owner, own))
     })
@@ -151,16 +152,19 @@ fn find(thread: *mut libc::c_int, signal: i32) -> Option<&'static Active> {
 
 /// Whether an entry there is one within the call that this place is of (invariant 4).
 fn is_within(active: &Active, stack: usize, frame: usize) -> bool {
-    // ORDERING: Relaxed, twice; written by this thread.
-    active.stack.load(Ordering::Relaxed) == stack && frame < active.frame.load(Ordering::Relaxed)
+    // ORDERING: Relaxed; written by this thread, in `call_previous`.
+    let is_there = active.stack.load(Ordering::Relaxed) == stack;
+    // ORDERING: Relaxed; as above.
+    is_there && frame < active.frame.load(Ordering::Relaxed)
 }
 
 /// A place for this thread: a free one, or else one whose owner has ended.
 fn take_place(thread: *mut libc::c_int, signal: i32) -> Option<&'static Active> {
     let free = ACTIVE.iter().find(|active| exchange(active, NOBODY, TAKEN));
     let taken = free.or_else(|| ACTIVE.iter().find(|active| take_over(active)))?;
-    // ORDERING: Relaxed, twice; published by the Release store below.
+    // ORDERING: Relaxed; published by the Release store of `owner` below.
     taken.thread.store(thread, Ordering::Relaxed);
+    // ORDERING: Relaxed; as above.
     taken.signal.store(signal, Ordering::Relaxed);
     // ORDERING: Release; pairs with the Acquire load in `find`.
     taken.owner.store(own_number(), Ordering::Release);
