@@ -5,6 +5,7 @@ mod support;
 
 use dormouse::net::{TcpListener, TcpStream, UdpSocket};
 use dormouse::sync::{Barrier, Condvar, Mutex, Notify, OnceLock, RwLock, Semaphore, WaitGroup, mpmc, mpsc, oneshot};
+use dormouse::time::timeout;
 use dormouse::{Builder, Handle, block_on, spawn, spawn_local, thread};
 use dormouse_runtime::{blocking, fs, process};
 use std::future::Future;
@@ -253,6 +254,41 @@ fn a_lock_whose_woken_waiter_stayed_with_the_parent() {
         assert_eq!(fate_in_child("contended locks", contended), Works);
         LET_GO.store(true, SeqCst);
         waiters.into_iter().chain([keeper]).for_each(|waiter| waiter.join().unwrap());
+    });
+    ended.succeeded();
+}
+
+/// A listener and a socket that coroutines of several workers wait for all the time: whatever was in use at the fork, a runtime of the
+/// child's own waits for them, too.
+#[test]
+fn sockets_in_use_at_the_fork_are_used_in_a_runtime_of_the_childs_own() {
+    let ended = child("sockets_in_use_at_the_fork_are_used_in_a_runtime_of_the_childs_own", 120, || {
+        let runtime = Builder::new().workers(2).build().unwrap();
+        let listener = Arc::new(TcpListener::bind("127.0.0.1:0").unwrap());
+        let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").unwrap());
+        let at_end = Arc::new(AtomicBool::new(false));
+        let waits = |moment: Duration, listener: &TcpListener, socket: &UdpSocket| {
+            let _ = timeout(moment, || drop(listener.accept()));
+            let _ = timeout(moment, || drop(socket.recv(&mut [0])));
+        };
+        let waiters: Vec<_> = (0..4)
+            .map(|_| {
+                let (listener, socket, at_end) = (Arc::clone(&listener), Arc::clone(&socket), Arc::clone(&at_end));
+                runtime.spawn(move || {
+                    while !at_end.load(SeqCst) {
+                        waits(Duration::from_micros(2), &listener, &socket);
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..100 {
+            let fate = fate_in_child("a runtime of a child's", || {
+                dormouse::run(|| waits(MOMENT, &listener, &socket));
+            });
+            assert_eq!(fate, Works);
+        }
+        at_end.store(true, SeqCst);
+        waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
     });
     ended.succeeded();
 }

@@ -317,7 +317,6 @@ fn what_does_not_end_is_leaked_and_named_with_its_place() {
         "which does not yield",
         "worker 'burrow-",
     ]);
-    // How many others there are is what the worker told last.
     let named = ["coroutine 'stubborn', spawned at tests/runtime_handle.rs:", "other coroutines of it are leaked"];
     assert!(named.iter().any(|named| ended.stderr.contains(named)), "{}", ended.stderr);
 }

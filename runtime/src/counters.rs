@@ -26,6 +26,12 @@ impl Count {
 
     /// Owner only.
     #[inline]
+    pub(crate) fn take_one(&self) {
+        self.set(self.read().wrapping_sub(1));
+    }
+
+    /// Owner only.
+    #[inline]
     pub(crate) fn set(&self, value: u64) {
         // ORDERING: Relaxed; a figure publishes nothing but itself. Read in `read`.
         self.0.store(value, Ordering::Relaxed);
@@ -73,7 +79,7 @@ pub(crate) struct Counters {
     pub(crate) long_runs: Count,
     /// Nanoseconds.
     pub(crate) longest_run: Count,
-    /// Gauge: started coroutines.
+    /// Gauge: started coroutines. Right at any time, for who tells of what a worker keeps that never comes to the end of its turn.
     pub(crate) live: Count,
     /// Gauge: those of them that could run.
     pub(crate) ready: Count,
@@ -138,7 +144,8 @@ mod tests {
     fn what_is_counted_is_read() {
         let counters = Counters::new();
         counters.spawns.add(2);
-        counters.spawns.add(3);
+        counters.spawns.add(4);
+        counters.spawns.take_one();
         counters.longest_run.raise(7);
         counters.longest_run.raise(5);
         counters.publish_slabs(vec![4096..8192, 16384..20480]);

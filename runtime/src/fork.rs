@@ -11,7 +11,7 @@
 //! | the coroutine that forked, and so its worker | runs on until it would park, spawn or wake another, which panics (`worker/orphan.rs`) |
 //! | workers, coroutines | never sent anything; a wake is refused with a panic (`current.rs`) |
 //! | other runtimes, by a handle | a spawn is refused, the end left to the parent, whoever forked (`runtime.rs`, `handle.rs`) |
-//! | a socket's registrations | forgotten without a word to epoll (`wait.rs`) |
+//! | a socket's registrations | forgotten without a word to epoll (`wait.rs`), and superseded by others (`source.rs`) |
 //! | the registry of workers, the lot of locks, pools of threads | left alone; the child has its own |
 //! | listeners for signals | answer an error (`signal.rs`) |
 //!

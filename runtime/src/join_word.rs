@@ -21,6 +21,8 @@
 //! Invariant 3: the holder is one thread at a time, and one call at a time.
 //! Invariant 4: once the word says `DONE`, the runner touches it no more: the holder may free it. In `TAKING` the runner is a
 //! few instructions from there; a holder who comes then waits for them.
+//! Invariant 5: `WAITING_HERE` is a `WAITING` in which the holder is on the runner's own thread, until it has left that state. So nobody else
+//! touches the word meanwhile, and neither of the two needs an exchange, which is dear.
 
 #![allow(unsafe_code)]
 
@@ -31,6 +33,8 @@ use std::mem::ManuallyDrop;
 const PENDING: u32 = 0;
 /// Not finished, and the holder blocks.
 const WAITING: u32 = 1;
+/// The same on the runner's thread (invariant 5).
+const WAITING_HERE: u32 = WAITING | 16;
 /// What the end adds.
 const END: u32 = 2;
 /// Finished.
@@ -103,20 +107,36 @@ impl<W, T> JoinWord<W, T> {
     pub(crate) unsafe fn finish(this: *const Self) -> Finished<W> {
         // SAFETY: alive, by the caller's word.
         let word = unsafe { &(*this).word };
+        // ORDERING: Relaxed; where it says so, this thread has written it.
+        if word.load(Ordering::Relaxed) == WAITING_HERE {
+            // SAFETY: invariants 1 and 5; it does not say `DONE` yet, so alive.
+            return Finished::Awaited(unsafe { Self::take_over(this) });
+        }
         // ORDERING: Release publishes the result to the Acquire loads of `is_done`, `withdraw` and `detach`; Acquire pairs with
         // the Release of `leave` (what is left) and of `detach`.
         match word.fetch_add(END, Ordering::AcqRel) {
             PENDING => Finished::Held,
             WAITING => {
                 // SAFETY: invariant 1; it is `TAKING`, so alive.
-                let waiter = unsafe { (*this).take_waiter() };
-                // ORDERING: Release; what was taken and the result come before what the holder does upon `DONE`.
-                word.store(DONE, Ordering::Release);
-                Finished::Awaited(waiter)
+                Finished::Awaited(unsafe { Self::take_over(this) })
             }
             TASKED => Finished::Polled,
             _ => Finished::Detached,
         }
+    }
+
+    /// # Safety
+    ///
+    /// The waiter is there and the runner's, who is the caller; alive until it says `DONE`.
+    #[inline]
+    unsafe fn take_over(this: *const Self) -> W {
+        // SAFETY: the caller's word.
+        let waiter = unsafe { (*this).take_waiter() };
+        // SAFETY: as above.
+        let word = unsafe { &(*this).word };
+        // ORDERING: Release; what was taken and the result come before what the holder does upon `DONE`.
+        word.store(DONE, Ordering::Release);
+        waiter
     }
 
     /// The rest of the runner's end if that found `Polled`: the task, to be woken. Until then the holder cannot have freed it.
@@ -177,12 +197,13 @@ impl<W, T> JoinWord<W, T> {
     }
 
     /// Leaves the waiter that `make` gives to be woken, in place of what was left earlier; `false` if the result is there already.
+    /// `here` says that the runner is this thread.
     ///
     /// # Safety
     ///
-    /// The caller is the holder (invariant 3).
+    /// The caller is the holder (invariant 3). If `here`, that is so, and the next call is on this thread, too (invariant 5).
     #[inline]
-    pub(crate) unsafe fn leave(&self, make: impl FnOnce() -> W) -> bool {
+    pub(crate) unsafe fn leave(&self, here: bool, make: impl FnOnce() -> W) -> bool {
         // ORDERING: Relaxed; only the holder leaves `PENDING`, but for the end, which the exchange below or `withdraw` sees.
         // SAFETY: the caller's word.
         if self.word.load(Ordering::Relaxed) != PENDING && matches!(unsafe { self.withdraw() }, Withdrawn::Done) {
@@ -190,6 +211,11 @@ impl<W, T> JoinWord<W, T> {
         }
         // SAFETY: the word said `PENDING`, since when only the holder can have left it otherwise than by the end: the cell is its.
         self.left.with_mut(|left| unsafe { (*left).waiter = ManuallyDrop::new(make()) });
+        if here {
+            // ORDERING: Relaxed; read by this thread only (invariant 5).
+            self.word.store(WAITING_HERE, Ordering::Relaxed);
+            return true;
+        }
         // ORDERING: Release publishes the waiter to `finish`; Acquire pairs with its Release half if that came first.
         let left = self.word.compare_exchange(PENDING, WAITING, Ordering::AcqRel, Ordering::Acquire).is_ok();
         if !left {
@@ -227,7 +253,7 @@ impl<W, T> JoinWord<W, T> {
         // ORDERING: Acquire pairs with the Release half of `finish`, if that came first; nothing is published.
         match self.word.fetch_update(Ordering::Acquire, Ordering::Acquire, pend) {
             // SAFETY: invariant 1: the holder left the state.
-            Ok(WAITING) => Withdrawn::Waiter(unsafe { self.take_waiter() }),
+            Ok(WAITING | WAITING_HERE) => Withdrawn::Waiter(unsafe { self.take_waiter() }),
             // SAFETY: as above.
             Ok(TASKED) => Withdrawn::Task(unsafe { self.take_task() }),
             Ok(_) => Withdrawn::Nothing,
@@ -250,7 +276,7 @@ impl<W, T> JoinWord<W, T> {
             self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| (word & END == 0).then_some(DETACHED));
         match put {
             // SAFETY: invariant 1: the holder left the state.
-            Ok(WAITING) => drop(unsafe { self.take_waiter() }),
+            Ok(WAITING | WAITING_HERE) => drop(unsafe { self.take_waiter() }),
             // SAFETY: as above.
             Ok(TASKED) => drop(unsafe { self.take_task() }),
             Err(word) if word != DONE && is_abandoned() => return false,
@@ -306,7 +332,14 @@ mod as_parties {
 
     pub(super) fn leave<W, T>(word: &JoinWord<W, T>, waiter: W) -> bool {
         // SAFETY: each test has one holder.
-        unsafe { word.leave(|| waiter) }
+        unsafe { word.leave(false, || waiter) }
+    }
+
+    /// By a holder on the runner's thread.
+    #[cfg(not(dormouse_loom))]
+    pub(super) fn leave_here<W, T>(word: &JoinWord<W, T>, waiter: W) -> bool {
+        // SAFETY: each test that calls this has one thread.
+        unsafe { word.leave(true, || waiter) }
     }
 
     /// As a future does: takes back what was left, looks at it, and leaves a task.

@@ -51,9 +51,14 @@ pub(crate) unsafe fn await_end(word: &JoinWord<Waiter, Task>, record: &RecordRef
     while !word.is_done() {
         refuse_inherited(record);
         let wait = Wait::begin();
-        // SAFETY: the caller's word.
-        if unsafe { word.leave(|| wait.waiter()) } {
-            if is_lost(record) {
+        // What is bound to this worker ends on its thread.
+        let here = wait.is_on(record.home());
+        // SAFETY: the caller's word; `_left` takes it back before the caller, and so the handle, may go to another thread.
+        if unsafe { word.leave(here, || wait.waiter()) } {
+            // SAFETY: as above.
+            let _left = here.then(|| unsafe { Left::new(word) });
+            // Invariant 2.
+            if !here && is_lost(record) {
                 // SAFETY: as above, and whoever is told of a loss calls nothing more.
                 return unsafe { lose(word) };
             }
@@ -65,6 +70,28 @@ pub(crate) unsafe fn await_end(word: &JoinWord<Waiter, Task>, record: &RecordRef
         }
     }
     Ending::Done
+}
+
+/// What a holder has left on the runner's own thread; taken back when this is dropped, unless the end came first.
+struct Left<'a>(&'a JoinWord<Waiter, Task>);
+
+impl<'a> Left<'a> {
+    /// # Safety
+    ///
+    /// The caller is the holder, and drops this before it calls anything else.
+    unsafe fn new(word: &'a JoinWord<Waiter, Task>) -> Left<'a> {
+        Left(word)
+    }
+}
+
+impl Drop for Left<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.0.is_done() {
+            // SAFETY: the holder drops this, by the word of who made it.
+            drop(unsafe { self.0.withdraw() });
+        }
+    }
 }
 
 /// Lets go of a lost coroutine, unless it has ended meanwhile.

@@ -4,7 +4,8 @@
 //! a socket's constructor is `const`.
 //!
 //! Invariant 1: the pointer is null, or came from `Arc::into_raw` and this value owns one count of it.
-//! Invariant 2: once set it does not change until `take`, which needs `&mut`.
+//! Invariant 2: once set it does not change until `take`, which needs `&mut`, or `supersede`, which gives up that count: what it points
+//! to lives as long as this value is borrowed.
 
 #![allow(unsafe_code)]
 
@@ -39,6 +40,17 @@ impl<T> OnceArc<T> {
         let null = std::ptr::null_mut();
         // ORDERING: Release publishes the value to the Acquire loads; a failure publishes nothing.
         if self.pointer.compare_exchange(null, fresh, Ordering::Release, Ordering::Relaxed).is_err() {
+            // SAFETY: made by `into_raw` above, and not published.
+            drop(unsafe { Arc::from_raw(fresh) });
+        }
+    }
+
+    /// Sets it in place of `inherited`, if that is what it is set to. That one is never given back.
+    pub(crate) fn supersede(&self, inherited: &T, value: Arc<T>) {
+        let fresh = Arc::into_raw(value).cast_mut();
+        let before = std::ptr::from_ref(inherited).cast_mut();
+        // ORDERING: Release publishes the value to the Acquire loads; a failure publishes nothing.
+        if self.pointer.compare_exchange(before, fresh, Ordering::Release, Ordering::Relaxed).is_err() {
             // SAFETY: made by `into_raw` above, and not published.
             drop(unsafe { Arc::from_raw(fresh) });
         }
@@ -96,5 +108,21 @@ mod tests {
         assert!(once.get().is_none());
         drop(once);
         assert_eq!(Arc::strong_count(&first), 1);
+    }
+
+    #[test]
+    fn one_of_those_who_supersede_a_value_does() {
+        let [inherited, second, third] = [1, 2, 3].map(Arc::new);
+        let once = OnceArc::new();
+        once.set(Arc::clone(&inherited));
+        let before = once.get().unwrap();
+        once.supersede(before, Arc::clone(&second));
+        once.supersede(before, Arc::clone(&third));
+        assert_eq!((once.get(), *before), (Some(&2), 1));
+        drop(once);
+        assert_eq!([&inherited, &second, &third].map(Arc::strong_count), [2, 1, 1]);
+        // The count that was given up.
+        // SAFETY: `into_raw` in `set` made it, and nobody else gives it back.
+        drop(unsafe { Arc::from_raw(Arc::as_ptr(&inherited)) });
     }
 }

@@ -191,10 +191,7 @@ impl Poller {
         kind: Kind,
         fd: BorrowedFd<'_>,
     ) -> io::Result<SourceId> {
-        if shared.get().is_none() {
-            shared.set(Arc::new(Registrations::new()));
-        }
-        let shared = shared.share().expect("it was set above");
+        let shared = Registrations::of(shared);
         let mut list = shared.lock();
         let id = match list.find(self.remote.id) {
             Some(id) => id,

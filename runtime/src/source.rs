@@ -8,13 +8,18 @@
 //! Invariant 2: if `home` names worker W, W has a registration, and while the socket object lives only W removes it: so
 //! W may use it without a lock.
 //! Invariant 3: a stream has one home. Others keep a registration only while somebody waits there.
+//! Invariant 4: only the process that made a list locks it: in a child of fork(2) the lock may be held for ever. Whoever registers
+//! there makes another one for the object (`of`). So who is listed is of the process that made the list.
 //!
 //! Nearly every socket is used on one worker for its whole life, so its one registration is the word `home` and nothing
 //! else: 40 bytes a connection with the counts.
 
 use crate::atomic::{AtomicU64, Ordering};
+use crate::fork;
 use crate::lock::{Guard, Lock};
+use crate::once_arc::OnceArc;
 use crate::remote::{Remote, SourceId, WorkerId};
+use std::sync::Arc;
 
 /// How a source is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +45,11 @@ impl Registration {
         u64::from(self.worker.number()) << 32 | u64::from(self.id.to_bits())
     }
 
+    /// No registration, in this process.
+    fn none() -> u64 {
+        u64::from(fork::count())
+    }
+
     fn unpack(word: u64) -> Option<Registration> {
         let worker = WorkerId::from_number((word >> 32) as u32)?;
         Some(Registration { worker, id: SourceId::from_bits(word as u32) })
@@ -53,7 +63,7 @@ type Others = Option<Box<Vec<Registration>>>;
 /// The registrations of one socket object.
 #[derive(Debug)]
 pub(crate) struct Registrations {
-    /// The home's registration, packed; 0 for none. Written under the lock.
+    /// The home's registration, packed, or that there is none in which process. Written under the lock.
     home: AtomicU64,
     /// All others.
     others: Lock<Others>,
@@ -61,7 +71,19 @@ pub(crate) struct Registrations {
 
 impl Registrations {
     pub(crate) fn new() -> Registrations {
-        Registrations { home: AtomicU64::new(0), others: Lock::new(None) }
+        Registrations { home: AtomicU64::new(Registration::none()), others: Lock::new(None) }
+    }
+
+    /// This process's for a socket object, made if there are none.
+    pub(crate) fn of(object: &OnceArc<Registrations>) -> Arc<Registrations> {
+        match object.get() {
+            None => object.set(Arc::new(Registrations::new())),
+            Some(inherited) if inherited.are_inherited() => {
+                object.supersede(inherited, Arc::new(Registrations::new()));
+            }
+            Some(_) => {}
+        }
+        object.share().expect("it was set above")
     }
 
     /// The registration of `worker`, if it is the home.
@@ -72,14 +94,14 @@ impl Registrations {
         (home.worker == worker.id).then_some(home.id)
     }
 
-    /// Whether the home is a worker of a process that this one descends from.
+    /// Whether they are those of a process that this one descends from (invariant 4).
     pub(crate) fn are_inherited(&self) -> bool {
-        // ORDERING: Relaxed; which process's the home is does not change while others may set it.
-        let home = Registration::unpack(self.home.load(Ordering::Relaxed));
-        home.is_some_and(|home| home.worker.is_inherited())
+        // ORDERING: Relaxed; of which process it tells does not change.
+        let home = self.home.load(Ordering::Relaxed);
+        Registration::unpack(home).map_or(home != Registration::none(), |home| home.worker.is_inherited())
     }
 
-    /// The list, to be read and changed together with a poller.
+    /// Unless they are inherited: the list, to be read and changed together with a poller.
     pub(crate) fn lock(&self) -> List<'_> {
         List { home: &self.home, others: self.others.lock() }
     }
@@ -102,7 +124,7 @@ impl List<'_> {
 
     fn set_home(&self, home: Option<Registration>) {
         // ORDERING: Relaxed; others read it under the lock, and only the worker it names without.
-        self.home.store(home.map_or(0, Registration::pack), Ordering::Relaxed);
+        self.home.store(home.map_or_else(Registration::none, Registration::pack), Ordering::Relaxed);
     }
 
     /// Makes `registration` the home; gives the one that was. Only the worker it names calls this.

@@ -440,7 +440,7 @@ mod tests {
             let runs = thread::spawn(move || run_and_end(runner));
             let wait = Wait::begin();
             // SAFETY: the holder.
-            let _ = unsafe { output.word(&held).leave(|| wait.waiter()) };
+            let _ = unsafe { output.word(&held).leave(false, || wait.waiter()) };
             let_go(held, output);
             runs.join().unwrap();
         }

@@ -186,7 +186,7 @@ fn end_all(registrations: &Registrations, fd: Option<BorrowedFd<'_>>) {
         return;
     }
     let all = registrations.lock().clear();
-    for registration in all.into_iter().filter(|registration| !registration.worker.is_inherited()) {
+    for registration in all {
         current::with_worker(|worker| end(worker, registration, fd));
     }
 }

@@ -32,7 +32,7 @@ use crate::current;
 use crate::mail::Ticket;
 use crate::os_thread::{OsThread, Parked};
 use crate::park;
-use crate::remote::{Message, SlotName};
+use crate::remote::{Message, SlotName, WorkerId};
 use crate::worker::Worker;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -98,6 +98,12 @@ impl Wait {
     #[inline]
     pub(crate) fn waiter(&self) -> Waiter {
         Waiter(self.party.clone())
+    }
+
+    /// Whether it is one of a coroutine on this worker.
+    #[inline]
+    pub(crate) fn is_on(&self, worker: Option<WorkerId>) -> bool {
+        matches!(&self.party, Party::Coroutine { slot, .. } if worker.is_some() && slot.worker() == worker)
     }
 
     /// Which of the party's waits it is: a later one has a larger number, until they come round. For what takes turns.

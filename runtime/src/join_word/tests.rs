@@ -1,6 +1,6 @@
 //! What each call gives, one after another.
 
-use super::as_parties::{End, detach, finish, leave, poll, withdraw};
+use super::as_parties::{End, detach, finish, leave, leave_here, poll, withdraw};
 use super::*;
 use std::sync::Arc;
 
@@ -45,6 +45,29 @@ fn what_was_left_can_be_taken_back() {
     assert!(matches!(finish(&word), End::Polled("last")));
     assert!(matches!(withdraw(&word), Withdrawn::Done));
     assert!(!poll(&word, "late") && !leave(&word, 2));
+}
+
+#[test]
+fn what_is_left_on_the_runners_thread_is_as_good() {
+    let (first, second) = (Arc::new(1), Arc::new(2));
+    let word = JoinWord::<_, Arc<u64>>::new();
+    assert!(leave_here(&word, Arc::clone(&first)) && leave_here(&word, Arc::clone(&first)));
+    assert_eq!(Arc::strong_count(&first), 2);
+    assert!(matches!(withdraw(&word), Withdrawn::Waiter(waiter) if *waiter == 1));
+    assert!(
+        poll(&word, Arc::clone(&first)) && leave_here(&word, Arc::clone(&first)) && leave(&word, Arc::clone(&first))
+    );
+    assert_eq!(Arc::strong_count(&first), 2);
+    assert!(leave_here(&word, Arc::clone(&second)) && !word.has_ended());
+    assert!(matches!(finish(&word), End::Awaited(waiter) if *waiter == 2));
+    assert!(word.is_done() && !leave_here(&word, Arc::clone(&first)));
+    let detached = JoinWord::<_, ()>::new();
+    assert!(leave_here(&detached, Arc::clone(&second)) && !detach(&detached));
+    assert!(matches!(finish(&detached), End::Detached));
+    let abandoned = JoinWord::<_, ()>::new();
+    assert!(leave_here(&abandoned, Arc::clone(&second)));
+    drop(abandoned);
+    assert_eq!([&first, &second].map(Arc::strong_count), [1, 1]);
 }
 
 /// In a child of fork(2) the runner may be in the middle of its end, for ever.

@@ -7,16 +7,16 @@
 //! it was.
 //! Invariant 2: one handler runs on a thread at a time. The alternate stack that std gives each thread has 8 KiB, and one frame of
 //! the kernel's takes 3 of them.
-//! Invariant 3: an action in `PREVIOUS` is never ours, and none is ever given back.
-//! Invariant 4: a chain has an end. A handler that took the place of ours may call ours as the one before it; when ours is put
-//! back over that one, the two call each other. So ours knows by `ACTIVE` how far the chain has come on this thread, and
-//! each time it is entered within one signal it calls the one before.
+//! Invariant 3: a handler that was there before ours (`chain.rs`) may leave by longjmp(3), as it might before: nothing is to be undone in the
+//! frames that it leaves out, nor waited for.
+
+mod chain;
 
 use super::cvt;
+use chain::{call_previous, is_same, remember};
 use std::io;
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// The largest number of a signal.
 pub(crate) const LAST: i32 = 64;
@@ -32,34 +32,6 @@ pub(crate) type Deliver = fn(i32);
 
 /// Who is told.
 static DELIVER: OnceLock<Deliver> = OnceLock::new();
-
-/// A handler that ours took the place of.
-struct Link {
-    /// It (invariant 3).
-    action: libc::sigaction,
-    /// The one whose place ours had taken before; null if there was none.
-    before: *const Link,
-}
-
-/// The handlers that each signal had before ours, the last one first; null if there was nobody to call.
-static PREVIOUS: [AtomicPtr<Link>; LAST as usize + 1] =
-    [const { AtomicPtr::new(std::ptr::null_mut()) }; LAST as usize + 1];
-
-/// A thread inside of our handler (invariant 4).
-struct Active {
-    /// Which, by the address of its errno; null if nobody is here.
-    thread: AtomicPtr<libc::c_int>,
-    /// What it calls now, or null.
-    link: AtomicPtr<Link>,
-}
-
-/// So many threads at a time may be in our handler; any more do not call those before.
-const MOST_ACTIVE: usize = 256;
-
-/// See [`Active`].
-static ACTIVE: [Active; MOST_ACTIVE] =
-    [const { Active { thread: AtomicPtr::new(std::ptr::null_mut()), link: AtomicPtr::new(std::ptr::null_mut()) } };
-        MOST_ACTIVE];
 
 /// Numbers of signals, for the current machine. signal(7).
 pub(crate) mod numbers {
@@ -154,40 +126,9 @@ fn ours_over(signal: i32, before: &libc::sigaction) -> libc::sigaction {
     action
 }
 
-fn is_same(one: &libc::sigaction, other: &libc::sigaction) -> bool {
-    one.sa_sigaction == other.sa_sigaction
-}
-
 fn is_ours(action: &libc::sigaction) -> bool {
     let handler: InfoHandler = on_signal;
     action.sa_sigaction == handler as usize
-}
-
-/// Puts a handler before the others of its signal, unless it is the last one that was there: who takes our place again and again
-/// is not to take memory each time.
-fn remember(signal: i32, action: libc::sigaction) {
-    if matches!(action.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
-        return;
-    }
-    let head = &PREVIOUS[signal as usize];
-    let mut link = Box::new(Link { action, before: std::ptr::null() });
-    // ORDERING: Acquire; pairs with the Release exchange below, for the link that is looked at.
-    let mut before = head.load(Ordering::Acquire);
-    loop {
-        // SAFETY: null, or never given back (invariant 3).
-        if unsafe { before.as_ref() }.is_some_and(|before| is_same(&before.action, &action)) {
-            return;
-        }
-        link.before = before;
-        let added = Box::into_raw(link);
-        // ORDERING: Release; pairs with the Acquire loads here and in `on_signal`.
-        match head.compare_exchange(before, added, Ordering::Release, Ordering::Acquire) {
-            Ok(_) => return,
-            Err(now) => before = now,
-        }
-        // SAFETY: not published; made by `into_raw` above.
-        link = unsafe { Box::from_raw(added) };
-    }
 }
 
 extern "C" fn on_signal(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
@@ -201,44 +142,6 @@ extern "C" fn on_signal(signal: libc::c_int, info: *mut libc::siginfo_t, context
     call_previous(errno, signal, |action| call(action, signal, info, context));
     // SAFETY: as above.
     unsafe { *errno = kept };
-}
-
-/// Gives `call` the handler before ours or, within such a call on this thread, the one before that (invariant 4).
-fn call_previous(thread: *mut libc::c_int, signal: i32, call: impl FnOnce(&libc::sigaction)) {
-    // ORDERING: Relaxed; the thread looks for what it wrote itself.
-    if let Some(active) = ACTIVE.iter().find(|active| active.thread.load(Ordering::Relaxed) == thread) {
-        // ORDERING: Relaxed; written by this thread alone while the place is its.
-        let outer = active.link.load(Ordering::Relaxed);
-        // SAFETY: null, or never given back (invariant 3).
-        let inner = unsafe { outer.as_ref() }.map_or(std::ptr::null(), |outer| outer.before);
-        return call_link(active, inner.cast_mut(), call);
-    }
-    // ORDERING: Acquire; pairs with the Release exchange in `remember`.
-    let first = PREVIOUS[signal as usize].load(Ordering::Acquire);
-    let free = |active: &&Active| {
-        let nobody = std::ptr::null_mut();
-        // ORDERING: Relaxed; says whose the place is, and publishes nothing.
-        active.thread.compare_exchange(nobody, thread, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-    };
-    if first.is_null() {
-        return;
-    }
-    if let Some(active) = ACTIVE.iter().find(free) {
-        call_link(active, first, call);
-        // ORDERING: Relaxed; as above.
-        active.thread.store(std::ptr::null_mut(), Ordering::Relaxed);
-    }
-}
-
-fn call_link(active: &Active, link: *mut Link, call: impl FnOnce(&libc::sigaction)) {
-    // ORDERING: Relaxed; as in `call_previous`.
-    let outer = active.link.swap(link, Ordering::Relaxed);
-    // SAFETY: null, or never given back (invariant 3).
-    if let Some(link) = unsafe { link.as_ref() } {
-        call(&link.action);
-    }
-    // ORDERING: Relaxed; as above.
-    active.link.store(outer, Ordering::Relaxed);
 }
 
 /// Calls a handler.

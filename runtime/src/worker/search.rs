@@ -7,6 +7,9 @@
 //! Invariant 2: who lies down has seen, after the fence, that there is nothing to take, or that somebody searches, or
 //! keeps an eye on what is not to be taken yet: it sleeps no longer than its patience. Who stops to, tells somebody
 //! else. So what waits beside a sleeper is started by its owner soon, or taken.
+//! Invariant 3: a sleeper sets itself an alarm only while something waits at another worker. For a lone record it rings soon; each
+//! time after that later, up to its patience, until something is taken: beside an owner that is always quick, it is rare. So
+//! where nobody has anything to start, nobody wakes, and who sleeps until an alarm is called by pushes as any sleeper.
 
 use super::Worker;
 use crate::linger;
@@ -24,6 +27,10 @@ const GLANCE: u64 = 5_000;
 /// by one that becomes the heavier for it. Longer than the kernel mostly lets a thread wait for a processor.
 const PATIENCE: u64 = 10_000_000;
 
+/// Nanoseconds after which a sleeper looks again at a lone record: the last of a few, whose owner may have begun to compute. So long a
+/// sleep is worth its wake, and the kernel makes it up to twice as long.
+const FIRST_LOOK: u64 = 40_000;
+
 /// Hints to the processor between two rounds of a search.
 const PAUSE: u32 = 16;
 
@@ -36,11 +43,24 @@ pub(super) struct Search {
     turn: Cell<u32>,
     /// What it keeps an eye on.
     watch: Cell<Option<Watch>>,
+    /// Nanoseconds from when it sees a lone record to its next look at it.
+    look_after: Cell<u64>,
 }
 
 impl Search {
     pub(super) fn new(own: usize) -> Search {
-        Search { own, turn: Cell::new(0), watch: Cell::new(None) }
+        Search { own, turn: Cell::new(0), watch: Cell::new(None), look_after: Cell::new(FIRST_LOOK) }
+    }
+
+    /// It looks at what it watches, for which the time had come; the next time comes later (invariant 3).
+    fn looks_again(&self) {
+        self.watch.set(self.watch.get().map(|watch| Watch { look: u64::MAX, ..watch }));
+        self.look_after.set((2 * self.look_after.get()).min(PATIENCE));
+    }
+
+    /// It has taken something.
+    fn took(&self) {
+        self.look_after.set(FIRST_LOOK);
     }
 }
 
@@ -53,13 +73,15 @@ struct Watch {
     clearings: u32,
     /// When patience ends.
     until: u64,
+    /// When to look at a lone record before that; [`u64::MAX`] if there is none.
+    look: u64,
     /// Whether somebody else was told, since this worker has found something to do.
     told: bool,
 }
 
 impl Watch {
     fn new(victim: usize, clearings: u32, until: u64) -> Watch {
-        Watch { victim, clearings, until, told: false }
+        Watch { victim, clearings, until, look: u64::MAX, told: false }
     }
 
     /// Whether it is this worker, and it has not started all there was since.
@@ -150,7 +172,7 @@ impl Worker {
         };
         let searches = idle.get_up(own) || spots && idle.try_search();
         looked?;
-        Ok(searches || self.is_impatient() && idle.try_search())
+        Ok(searches || self.is_roused() && idle.try_search())
     }
 
     fn sleep(&self) -> io::Result<()> {
@@ -196,11 +218,16 @@ impl Worker {
 
     /// When it looks again at what it keeps an eye on.
     pub(super) fn watch_until(&self) -> Option<u64> {
-        self.search.watch.get().map(|watch| watch.until)
+        self.search.watch.get().map(|watch| watch.until.min(watch.look))
     }
 
-    fn is_impatient(&self) -> bool {
-        !self.has_work() && self.watch_until().is_some_and(|until| self.clock.now() >= until)
+    /// Whether the time has come to look at what it keeps an eye on, and to do nothing else.
+    fn is_roused(&self) -> bool {
+        let is_due = !self.has_work() && self.watch_until().is_some_and(|until| self.clock.now() >= until);
+        if is_due {
+            self.search.looks_again();
+        }
+        is_due
     }
 
     /// Whether something is left that others may start while this worker runs what is first.
@@ -237,16 +264,20 @@ impl Worker {
             match self.share(victim, before) {
                 Share::Nothing => {}
                 Share::Now(_) => spots = true,
-                Share::Soon | Share::Later => self.keep_watch(victim, before),
+                share => self.keep_watch(victim, before, share == Share::Soon),
             }
         }
         spots && !self.fleet.idle.is_searched()
     }
 
-    fn keep_watch(&self, victim: usize, before: Option<Watch>) {
-        let clearings = self.clearings(victim);
+    /// Goes on with the watch that it kept `before`, if nothing has changed since.
+    fn keep_watch(&self, victim: usize, before: Option<Watch>, is_lone: bool) {
+        let (clearings, now) = (self.clearings(victim), self.clock.now());
         let kept = before.filter(|watch| watch.is_on(victim, clearings)).or(self.search.watch.get());
-        let watch = kept.unwrap_or_else(|| Watch::new(victim, clearings, self.clock.now() + PATIENCE));
+        let mut watch = kept.unwrap_or_else(|| Watch::new(victim, clearings, now + PATIENCE));
+        if is_lone {
+            watch.look = watch.look.min(now + self.search.look_after.get());
+        }
         self.search.watch.set(Some(watch));
     }
 
@@ -279,6 +310,9 @@ impl Worker {
         let before = self.spawns.len();
         let any = self.spawns.steal(&self.fleet.workers[victim].unstarted, limit);
         self.remote.counters.steals.add((self.spawns.len() - before) as u64);
+        if any {
+            self.search.took();
+        }
         any
     }
 
