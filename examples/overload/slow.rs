@@ -5,7 +5,7 @@
 //! among them, and the server none; and *among* them. What among differs from beside is what the server does about slow clients. The
 //! floor, a hand-written epoll loop, shows how much of that any server would do.
 //!
-//! All connections stand from the beginning, for the kernel is busy for a while with thousands that come or go. So there are two
+//! All slow connections stand from the beginning, for the kernel is busy for a while with thousands that come or go. So there are two
 //! processes of the server: one has never seen a slow client, and the other has them all.
 
 use std::io;
@@ -54,16 +54,12 @@ pub(crate) struct Measured {
 /// What one server did in one round: alone, beside, among.
 pub(crate) type Round = [Measured; 3];
 
-/// The two processes of a server, a sink, and those connected to them.
+/// The two processes of a server, a sink, and the slow ones connected to them.
 struct Stand {
     clean: Child,
     crowded: Child,
     /// Only kept alive.
     _sink: Child,
-    /// Of the one without slow clients.
-    calm: Normals,
-    /// Of the one with them.
-    among: Normals,
     /// The slow ones of the sink; a little fewer where there are no descriptors for all.
     beside: SlowOnes,
     /// The slow ones of the server.
@@ -102,10 +98,8 @@ impl Stand {
         let start = |kind| Child::start(kind, 0, options, cores);
         let (clean, crowded, sink) = (start(kind)?, start(kind)?, start(Kind::Sink)?);
         let room = process::raise_descriptor_limit()? as usize;
-        let room = room.saturating_sub(count + 2 * options.normal + OTHERS);
+        let room = room.saturating_sub(count + options.normal + OTHERS);
         Ok(Self {
-            calm: Normals::connect(clean.address, options.normal)?,
-            among: Normals::connect(crowded.address, options.normal)?,
             beside: SlowOnes::connect(sink.address, count.min(room).max(1), count)?,
             slow: SlowOnes::connect(crowded.address, count, count)?,
             clean,
@@ -128,12 +122,14 @@ impl Stand {
 
     fn once(&mut self, place: Place, options: &Options) -> io::Result<Measured> {
         let mut nobody = SlowOnes::default();
-        let (server, normals, slow) = match place {
-            Place::Alone => (&self.clean, &mut self.calm, &mut nobody),
-            Place::Beside => (&self.clean, &mut self.calm, &mut self.beside),
-            Place::Among => (&self.crowded, &mut self.among, &mut self.slow),
+        let (server, slow) = match place {
+            Place::Alone => (&self.clean, &mut nobody),
+            Place::Beside => (&self.clean, &mut self.beside),
+            Place::Among => (&self.crowded, &mut self.slow),
         };
         slow.renew()?;
+        // New ones each time: who is impatient cuts off those who pause between two measurements.
+        let mut normals = Normals::connect(server.address, options.normal)?;
         let (ran, waited) = (server.ran()?, server.waited()?);
         let latencies = normals.play(slow, options.rate, WARM_UP, options.secs)?;
         let share = |time: Duration| time.as_secs_f64() / (WARM_UP + options.secs).as_secs_f64();

@@ -98,8 +98,8 @@ impl Trim {
         self.next < self.due.len()
     }
 
-    /// Trims one batch: those of the next 64 slots of which any is due. That takes 30 us at the most; the poller is looked at after each
-    /// batch, and who becomes ready meanwhile waits for no more than that.
+    /// Trims one batch: those of the next 64 slots of which any is due. Whoever becomes ready meanwhile waits until it is done, since the
+    /// poller is looked at only between two of them: 30 us where there is nothing to give back.
     pub(crate) fn run(&mut self, slots: &Slots) {
         let Some(word) = (self.next..self.due.len()).find(|word| self.due[*word] != 0) else {
             self.next = self.due.len();
