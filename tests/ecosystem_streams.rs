@@ -19,8 +19,11 @@ fn tcp() -> (TcpStream, TcpStream) {
     (ours, listener.accept().unwrap().0)
 }
 
+/// Starts the other side.
+type Starts = fn(Box<dyn FnOnce() + Send>);
+
 /// Runs `body` in a coroutine, and on a plain thread; it starts its other side as one of the same.
-fn everywhere(body: fn(fn(Box<dyn FnOnce() + Send>))) {
+fn everywhere(body: fn(Starts)) {
     bounded(60, move || run(|| body(|other| drop(dormouse::spawn(other)))));
     bounded(60, move || body(|other| drop(std::thread::spawn(other))));
 }

@@ -106,14 +106,16 @@ pub fn copy_bidirectional_counted<A: Stream + ?Sized, B: Stream + ?Sized>(
         true => thread::scope(|scope| {
             let back = scope.spawn_here(|| both.direct(both.b, both.a, back))?;
             both.direct(both.a, both.b, there);
-            io::Result::Ok(back.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            back.join().unwrap_or_else(|panic| resume_unwind(panic));
+            io::Result::Ok(())
         })?,
         false => std::thread::scope(|scope| {
             let back = std::thread::Builder::new().spawn_scoped(scope, || both.direct(both.b, both.a, back))?;
             let ends = Ends(&both);
             both.direct(both.a, both.b, there);
             std::mem::forget(ends);
-            io::Result::Ok(back.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            back.join().unwrap_or_else(|panic| resume_unwind(panic));
+            io::Result::Ok(())
         })?,
     }
     match both.error.into_inner().unwrap_or_else(PoisonError::into_inner) {

@@ -20,6 +20,9 @@ use direction::Direction;
 /// From then on the descriptions of both are O_NONBLOCK, which nobody sees: as soon as one is shown to others (`as_fd` and the
 /// like), it gets its mode back. Streams that others know already are copied through a buffer.
 ///
+/// What a [`BufReader`](crate::BufReader) has taken from the stream already is no part of it: send its
+/// [`buffer`](crate::BufReader::buffer) first.
+///
 /// # Errors
 ///
 /// Those of reading and writing, a read or write timeout included; each limits one wait, not the whole. How much was copied

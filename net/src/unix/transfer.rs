@@ -53,6 +53,24 @@ impl UnixStream {
     /// # Blocking
     ///
     /// As [`TcpStream::send_file`](crate::TcpStream::send_file).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dormouse_net::os::unix::net::UnixStream;
+    /// use std::fs::File;
+    /// use std::io::Read;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// // What sendfile(2) refuses goes through a buffer.
+    /// assert_eq!(ours.send_file(&File::open("/proc/self/status")?, 0, 5)?, 5);
+    /// let mut text = [0; 5];
+    /// theirs.read_exact(&mut text)?;
+    /// assert_eq!(&text, b"Name:");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn send_file<F: AsFd + ?Sized>(&self, file: &F, offset: u64, count: u64) -> io::Result<u64> {
         file::send(self.socket(), file.as_fd(), offset, count)
     }

@@ -1,5 +1,7 @@
 //! What a model cannot show: real threads, and a child of fork.
 
+#![allow(unsafe_code)]
+
 use super::*;
 use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::channel;
