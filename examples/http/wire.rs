@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 use dormouse::net::{BufReader, BufWriter, MinRate, TcpStream};
 use dormouse::time;
 
+use super::serve;
+
 /// The fewest bytes that a buffer for what comes has.
 const INPUT: usize = 4 * 1024;
 
@@ -24,9 +26,6 @@ const OUTPUT: usize = 16 * 1024;
 
 /// So many bytes a client takes within the limit of time for writing.
 const TIMED: usize = 64 * 1024;
-
-/// How long, and for how many bytes, a client that was told of the end may go on sending.
-const FAREWELL: (Duration, usize) = (Duration::from_secs(2), 1 << 20);
 
 #[derive(Debug)]
 pub(crate) struct Wire<'a> {
@@ -111,24 +110,11 @@ impl<'a> Wire<'a> {
         }
     }
 
-    /// Ends the connection so that the client gets what was sent, though it may be sending still: what came and was not
-    /// read would reset it. RFC 9112, section 9.6.
+    /// Ends the connection so that the client gets what was sent. RFC 9112, section 9.6.
     pub(crate) fn part(&mut self) -> io::Result<()> {
         self.flush()?;
-        self.stream.shutdown(Shutdown::Write)?;
         self.pace(None);
-        let (time, bytes) = FAREWELL;
-        time::deadline(Instant::now() + time, || {
-            let mut count = 0;
-            while count < bytes {
-                self.input.consume(self.input.buffer().len());
-                match self.input.fill_buf()?.len() {
-                    0 => break,
-                    more => count += more,
-                }
-            }
-            Ok(())
-        })?
+        serve::part(self.stream)
     }
 }
 
