@@ -26,8 +26,9 @@
 //!   where they are asked for: none.
 //! * *nginx*, for the file: `sendfile on`, one process, no access log. Its limits of time are the usual ones.
 //!
-//! `cargo bench --bench http -- plaintext --rounds 9 --secs 3` asks what has `plaintext` in its name. With `--test`
-//! all but the thousand connections is tried once, for seconds. What is not on this machine (wrk, go, nginx) is skipped, and said to be.
+//! `cargo bench --bench http -- plaintext --rounds 9 --secs 3` asks what has `plaintext` in its name. With `--test` all
+//! but the thousand connections is tried once, for seconds. What is not on this machine (wrk, go, nginx) is skipped, and
+//! said to be.
 
 #[path = "http/clients.rs"]
 mod clients;
