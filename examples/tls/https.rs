@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::io::{self, ErrorKind};
+use std::time::SystemTime;
 
 use dormouse::cancel;
 use httparse::{EMPTY_HEADER, Status};
@@ -108,7 +109,7 @@ fn response(request: &Request, goes_on: bool) -> String {
     let (status, body) = request.answer;
     let kind = if body == PAGE { "text/html" } else { "text/plain" };
     let mut text = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nContent-Type: {kind}\r\n", body.len());
-    Date::with_now(|date| write!(text, "Date: {}\r\n", date.escape_ascii())).expect("a String takes all");
+    write!(text, "Date: {}\r\n", Date::of(SystemTime::now())).expect("a String takes all");
     text.push_str(if goes_on { "\r\n" } else { "Connection: close\r\n\r\n" });
     if !request.is_head {
         text.push_str(body);

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Read, Write};
+use std::time::SystemTime;
 
 use dormouse::net::TcpStream;
 use tungstenite::error::ProtocolError;
@@ -80,7 +81,7 @@ fn refuse(stream: &TcpStream, status: &str, why: &str) -> io::Result<(Wish, Vec<
 
 fn tell(mut stream: &TcpStream, status: &str, kind: &str, body: &str) -> io::Result<(Wish, Vec<u8>)> {
     let mut text = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nContent-Type: {kind}\r\n", body.len());
-    Date::with_now(|date| write!(text, "Date: {}\r\n", date.escape_ascii())).expect("a String takes all");
+    write!(text, "Date: {}\r\n", Date::of(SystemTime::now())).expect("a String takes all");
     text.push_str("Connection: close\r\n\r\n");
     text.push_str(body);
     stream.write_all(text.as_bytes()).map(|()| (Wish::None, Vec::new()))
