@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::date::Date;
+use super::serve::Date;
 
 /// The fields of a head that only files care about, as they were sent. Several of one name are one list.
 #[derive(Debug, Default)]

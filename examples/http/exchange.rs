@@ -9,8 +9,8 @@ use std::io::{self, Read, Write};
 use dormouse::cancel;
 
 use super::body::Body;
-use super::date::Date;
 use super::request::{Method, Request};
+use super::serve::Date;
 use super::status::{METHOD_NOT_ALLOWED, NOT_IMPLEMENTED, NOT_MODIFIED, OK, Refusal, Status};
 use super::wire::Wire;
 

@@ -13,10 +13,10 @@ use std::time::SystemTime;
 use dormouse::fs::{self, File, Metadata, OpenOptions};
 
 use super::conditions::{Validators, Verdict};
-use super::date::Date;
 use super::exchange::Exchange;
 use super::range::Asked;
 use super::request::Method;
+use super::serve::Date;
 use super::status::{
     FORBIDDEN, INTERNAL_SERVER_ERROR, MOVED_PERMANENTLY, NOT_FOUND, NOT_MODIFIED, OK, PARTIAL_CONTENT,
     PRECONDITION_FAILED, RANGE_NOT_SATISFIABLE, Refusal, SERVICE_UNAVAILABLE,

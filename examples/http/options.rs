@@ -5,22 +5,15 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use super::serve::{self, bytes, seconds};
+
 /// Serves files, a line of text at /, and an echo at /echo, over HTTP/1.1. Ctrl-C ends it once the requests under way
 /// are answered.
 #[derive(Parser, Debug, Clone)]
-#[command(name = "http", version)]
+#[command(name = "http", version, mut_arg("addr", |addr| addr.default_value("127.0.0.1:8080")))]
 pub(crate) struct Options {
-    /// Where to listen
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
-    pub(crate) addr: String,
-
-    /// Threads that run coroutines; one for each core unless given
-    #[arg(long, value_name = "N")]
-    pub(crate) workers: Option<usize>,
-
-    /// Bytes of each coroutine's stack, such as 64K; the library's own choice unless given
-    #[arg(long, value_name = "BYTES", value_parser = bytes)]
-    pub(crate) stack: Option<usize>,
+    #[command(flatten)]
+    pub(crate) serve: serve::Options,
 
     /// Serve the files below this directory
     #[arg(long, value_name = "DIR")]
@@ -54,29 +47,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "S", default_value = "10", value_parser = seconds)]
     pub(crate) min_rate_window: Duration,
 
-    /// Seconds that requests under way have, once the server is asked to end
-    #[arg(long, value_name = "S", default_value = "10", value_parser = seconds)]
-    pub(crate) drain: Duration,
-
     /// Log a line for each request
     #[arg(long)]
     pub(crate) log_requests: bool,
-}
-
-fn bytes(text: &str) -> Result<usize, String> {
-    let (digits, unit) = match text.char_indices().next_back() {
-        Some((last, 'K' | 'k')) => (&text[..last], 1 << 10),
-        Some((last, 'M' | 'm')) => (&text[..last], 1 << 20),
-        _ => (text, 1),
-    };
-    let number: usize = digits.parse().map_err(|error| format!("{error}"))?;
-    number.checked_mul(unit).filter(|bytes| *bytes > 0).ok_or_else(|| "must be above zero, and fit".into())
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|error| format!("{error}"))?;
-    match Duration::try_from_secs_f64(seconds) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err("must be above zero, and fit".into()),
-    }
 }

@@ -1,26 +1,19 @@
-//! The server as a whole: who is let in, what is counted, and how it ends.
-//!
-//! The end of the runtime is the end of the server: connections without a request are cancelled, and those with one,
-//! which are shielded from that, are waited for.
+//! The server as a whole: what all connections share, and what is counted.
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use dormouse::net::{MinRate, TcpListener};
-use dormouse::{Builder, spawn, thread};
+use dormouse::net::MinRate;
 
 use super::connection;
 use super::options::Options;
 use super::request::Request;
+use super::serve::{self, LogLimit, Totals};
 use super::status::Refusal;
-
-/// The most refusals that are logged each second.
-const REFUSALS: u64 = 10;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -30,34 +23,24 @@ pub(crate) struct Server {
     pub(crate) root: Option<PathBuf>,
     /// The slowest that a body may come.
     pub(crate) rate: MinRate,
-    began: Instant,
-    /// The second of the last refusal that was logged, and how many were in it.
-    last_refusals: [AtomicU64; 2],
-    live: AtomicUsize,
-    connections: AtomicU64,
+    /// Of refusals.
+    log_limit: LogLimit,
     requests: AtomicU64,
     refusals: AtomicU64,
-    /// The most bytes of stack that a connection has used.
-    stack: AtomicUsize,
 }
 
 /// What a server did.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Summary {
-    pub(crate) connections: u64,
+    pub(crate) totals: Totals,
     pub(crate) requests: u64,
     pub(crate) refusals: u64,
-    /// The most bytes of stack that a connection has used, by whole pages.
-    pub(crate) stack: usize,
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Summary { connections, requests, refusals, stack } = self;
-        write!(
-            f,
-            "{requests} requests on {connections} connections, {refusals} refused; stack high water: {stack} bytes"
-        )
+        let Summary { totals, requests, refusals } = self;
+        write!(f, "{requests} requests, {refusals} refused; {totals}")
     }
 }
 
@@ -68,43 +51,12 @@ pub(crate) fn run(
     stop: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<Summary> {
     let server = Arc::new(Server::new(options)?);
-    let mut runtime = Builder::new().shutdown_timeout(options.drain);
-    if let Some(workers) = options.workers {
-        runtime = runtime.workers(workers);
-    }
-    if let Some(stack) = options.stack {
-        runtime = runtime.stack_size(stack);
-    }
-    runtime.run(|| {
-        let listener = TcpListener::bind(&options.addr)?;
-        ready(listener.local_addr()?);
-        let accepting = spawn({
-            let server = Arc::clone(&server);
-            move || accept(&server, &listener)
-        });
-        stop()?;
-        // With this the listener is closed: who comes now may try another server.
-        accepting.cancel();
-        let _ = accepting.join();
-        log::info!("ending: {} connections, {:?} for their requests", server.live.load(Relaxed), options.drain);
-        io::Result::Ok(())
-    })??;
-    Ok(server.summary())
-}
-
-fn accept(server: &Arc<Server>, listener: &TcpListener) {
-    loop {
-        match listener.accept() {
-            Ok((stream, peer)) => {
-                let server = Arc::clone(server);
-                // Responses are sent as a whole.
-                let _ = stream.set_nodelay(true);
-                drop(spawn(move || connection::serve(&server, stream, peer)));
-            }
-            // Without descriptors left, accept itself pauses.
-            Err(error) => log::warn!("a connection is not accepted: {error}"),
-        }
-    }
+    let client = {
+        let server = Arc::clone(&server);
+        move |stream, peer| connection::serve(&server, stream, peer)
+    };
+    let totals = serve::run(&options.serve, client, ready, stop)?;
+    Ok(Summary { totals, requests: server.requests.load(Relaxed), refusals: server.refusals.load(Relaxed) })
 }
 
 impl Server {
@@ -117,33 +69,10 @@ impl Server {
             options: options.clone(),
             root: root.transpose()?,
             rate: MinRate::bytes_per_second(options.min_rate).over(options.min_rate_window),
-            began: Instant::now(),
-            last_refusals: [AtomicU64::new(0), AtomicU64::new(0)],
-            live: AtomicUsize::new(0),
-            connections: AtomicU64::new(0),
+            log_limit: LogLimit::new(),
             requests: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
-            stack: AtomicUsize::new(0),
         })
-    }
-
-    fn summary(&self) -> Summary {
-        Summary {
-            connections: self.connections.load(Relaxed),
-            requests: self.requests.load(Relaxed),
-            refusals: self.refusals.load(Relaxed),
-            stack: self.stack.load(Relaxed),
-        }
-    }
-
-    /// Whether one more refusal may be logged: clients do not fill the log.
-    fn may_log_refusal(&self) -> bool {
-        let [second, count] = &self.last_refusals;
-        let now = self.began.elapsed().as_secs();
-        if second.swap(now, Relaxed) != now {
-            count.store(0, Relaxed);
-        }
-        count.fetch_add(1, Relaxed) < REFUSALS
     }
 }
 
@@ -157,7 +86,6 @@ pub(crate) struct Visit<'a> {
 
 impl<'a> Visit<'a> {
     pub(crate) fn begin(server: &'a Server, peer: SocketAddr) -> Visit<'a> {
-        server.live.fetch_add(1, Relaxed);
         Visit { server, peer, requests: 0 }
     }
 
@@ -168,7 +96,7 @@ impl<'a> Visit<'a> {
 
     pub(crate) fn note_refusal(&self, refusal: Refusal) {
         self.server.refusals.fetch_add(1, Relaxed);
-        if self.server.may_log_refusal() {
+        if self.server.log_limit.allows() {
             log::info!("{}: {refusal}", self.peer);
         }
     }
@@ -177,11 +105,6 @@ impl<'a> Visit<'a> {
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
         let Visit { server, requests, .. } = self;
-        server.live.fetch_sub(1, Relaxed);
-        server.connections.fetch_add(1, Relaxed);
         server.requests.fetch_add(*requests, Relaxed);
-        if let Ok(Some(bytes)) = thread::stack_high_water() {
-            server.stack.fetch_max(bytes, Relaxed);
-        }
     }
 }

@@ -35,7 +35,7 @@ fn requests_under_way_are_answered_and_all_else_is_closed() {
         let start = Instant::now();
         let summary = server.ended();
         assert!(start.elapsed() < Duration::from_secs(10), "it waits for nobody");
-        assert_eq!((summary.connections, summary.requests, summary.refusals), (3, 2, 0));
+        assert_eq!((summary.totals.connections, summary.requests, summary.refusals), (3, 2, 0));
     });
 }
 
@@ -72,7 +72,7 @@ fn a_client_that_takes_too_long_is_not_waited_for() {
 #[test]
 fn a_signal_ends_it_in_good_order() {
     let ended = child("drain::a_signal_ends_it_in_good_order", 60, || {
-        let summary = example::serve(&options(&[]), |address| {
+        let summary = example::until_asked(&options(&[]), |address| {
             std::thread::spawn(move || {
                 let mut client = Client::connect(address);
                 client.send_apart(BEGUN);
@@ -90,7 +90,7 @@ fn a_signal_ends_it_in_good_order() {
         });
         let summary = summary.unwrap();
         assert_eq!(summary.requests, 1);
-        assert!(summary.stack >= 4096, "{summary}");
+        assert!(summary.totals.stack >= 4096, "{summary}");
         assert!(summary.to_string().contains("stack high water: "), "{summary}");
     });
     ended.succeeded();

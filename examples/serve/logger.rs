@@ -9,9 +9,9 @@ use super::date::Date;
 
 struct Logger;
 
-/// Requests are logged at level `debug`.
-pub(crate) fn install(requests: bool) {
-    let level = if requests { LevelFilter::Debug } else { LevelFilter::Info };
+/// Lines of level `debug` are written only if `is_verbose`.
+pub(crate) fn install(is_verbose: bool) {
+    let level = if is_verbose { LevelFilter::Debug } else { LevelFilter::Info };
     // It fails if there is a logger already: then that one does it.
     if log::set_logger(&Logger).is_ok() {
         log::set_max_level(level);

@@ -1,0 +1,23 @@
+//! Bytes and seconds, as they are written on a command line.
+
+use std::time::Duration;
+
+/// As in `4096`, `64K` or `2M`.
+pub(crate) fn bytes(text: &str) -> Result<usize, String> {
+    let (digits, unit) = match text.char_indices().next_back() {
+        Some((last, 'K' | 'k')) => (&text[..last], 1 << 10),
+        Some((last, 'M' | 'm')) => (&text[..last], 1 << 20),
+        _ => (text, 1),
+    };
+    let number: usize = digits.parse().map_err(|error| format!("{error}"))?;
+    number.checked_mul(unit).filter(|bytes| *bytes > 0).ok_or_else(|| "must be above zero, and fit".into())
+}
+
+/// As in `10` or `0.5`.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("must be above zero, and fit".into()),
+    }
+}
