@@ -11,6 +11,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use dormouse::sync::Notify;
+
 use super::failure::Failure;
 use super::table::Table;
 use super::value::{Kind, Value};
@@ -28,7 +30,7 @@ pub(crate) struct Entry {
 /// What tells a transaction that a key was changed.
 pub(crate) type Dirty = Arc<AtomicBool>;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Database {
     keys: Table<Entry>,
     /// Invariant 2.
@@ -37,9 +39,21 @@ pub(crate) struct Database {
     watched: HashMap<Box<[u8]>, Vec<Dirty>>,
     /// Keys that expired so far.
     pub(crate) expired: u64,
+    /// Is told when a key comes to expire before all others.
+    sooner: Arc<Notify>,
 }
 
 impl Database {
+    pub(crate) fn new(sooner: &Arc<Notify>) -> Database {
+        Database {
+            keys: Table::default(),
+            deadlines: BTreeSet::new(),
+            watched: HashMap::new(),
+            expired: 0,
+            sooner: Arc::clone(sooner),
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.keys.len()
     }
@@ -136,6 +150,9 @@ impl Database {
         }
         if new != NEVER {
             self.deadlines.insert((new, key.into()));
+            if self.next_deadline() == new {
+                self.sooner.notify_one();
+            }
         }
     }
 
@@ -164,6 +181,17 @@ impl Database {
         }
         self.keys = Table::default();
         self.deadlines.clear();
+    }
+
+    /// Two databases get each other's keys. Who watches one stays there.
+    pub(crate) fn exchange(&mut self, other: &mut Database) {
+        for (key, watchers) in self.watched.iter().chain(&other.watched) {
+            if self.keys.contains(key) || other.keys.contains(key) {
+                watchers.iter().for_each(|dirty| dirty.store(true, Relaxed));
+            }
+        }
+        std::mem::swap(&mut self.keys, &mut other.keys);
+        std::mem::swap(&mut self.deadlines, &mut other.deadlines);
     }
 
     /// All keys, those that have expired and were not looked for among them.

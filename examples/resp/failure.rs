@@ -19,8 +19,7 @@ impl Failure {
     pub(crate) const OUT_OF_RANGE: Failure = Failure::fixed("ERR value is out of range");
     pub(crate) const INDEX: Failure = Failure::fixed("ERR index out of range");
     pub(crate) const DATABASE: Failure = Failure::fixed("ERR DB index is out of range");
-    pub(crate) const TOO_LONG: Failure =
-        Failure::fixed("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+    pub(crate) const TOO_LONG: Failure = Failure::fixed("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
     pub(crate) const CURSOR: Failure = Failure::fixed("ERR invalid cursor");
 
     pub(crate) const fn fixed(text: &'static str) -> Failure {

@@ -16,7 +16,7 @@ pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
             ([], _) | (_, []) => None,
             (_, [byte, after @ ..]) => one(pattern, *byte).map(|rest| (rest, after)),
         };
-        match (step, &mut star) {
+        match (step, star) {
             (Some((rest, after)), _) => (pattern, text) = (rest, after),
             (None, Some((rest, [_, after @ ..]))) => {
                 (pattern, text) = (rest, after);

@@ -91,6 +91,12 @@ impl Lines {
         }
     }
 
+    /// Says that any list of a database may have something.
+    pub(crate) fn note_all(&mut self, database: usize) {
+        let places: Vec<Place> = self.lines.keys().filter(|(other, _)| *other == database).cloned().collect();
+        self.ready.extend(places);
+    }
+
     pub(crate) fn next_ready(&mut self) -> Option<Place> {
         self.ready.pop_front()
     }

@@ -73,11 +73,6 @@ impl Parser {
         Args::new(if self.is_line { &self.line } else { bytes }, &self.spans)
     }
 
-    /// Bytes that were understood of a command that is not whole.
-    pub(crate) fn position(&self) -> usize {
-        if self.is_done { 0 } else { self.position }
-    }
-
     fn begin(&mut self) {
         self.spans.clear();
         self.line.clear();

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::failure::Failure;
+use super::lines::Outcome;
 use super::number::with_integer;
 
 /// The answers to what a client has sent at a time.
@@ -133,5 +134,29 @@ impl Reply {
     pub(crate) fn lines(&mut self, lines: &[&str]) {
         self.array(lines.len());
         lines.iter().for_each(|line| self.simple(line));
+    }
+
+    /// A value, and the list that it was popped from.
+    pub(crate) fn popped(&mut self, key: &[u8], value: &[u8]) {
+        self.array(2);
+        self.bulk(key);
+        self.bulk(value);
+    }
+
+    pub(crate) fn popped_many(&mut self, key: &[u8], values: &[Box<[u8]>]) {
+        self.array(2);
+        self.bulk(key);
+        self.bulks(values.iter().map(|value| &value[..]));
+    }
+
+    /// What came of waiting for a list; `None` if nothing came in time.
+    pub(crate) fn outcome(&mut self, outcome: Option<Outcome>) {
+        match outcome {
+            Some(Outcome::Popped(key, value)) => self.popped(&key, &value),
+            Some(Outcome::PoppedMany(key, values)) => self.popped_many(&key, &values),
+            Some(Outcome::Moved(value)) => self.bulk(&value),
+            Some(Outcome::Failed(failure)) => self.failure(&failure),
+            Some(Outcome::Nothing) | None => self.null_array(),
+        }
     }
 }

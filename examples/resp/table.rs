@@ -91,15 +91,6 @@ impl<V> Table<V> {
         None
     }
 
-    /// The value of this name, made by `new` if there is none.
-    pub(crate) fn get_or_insert(&mut self, name: &[u8], new: impl FnOnce() -> V) -> &mut V {
-        let place = match self.place(name) {
-            Some(place) => place,
-            None => self.append(name, new()),
-        };
-        self.value_at(place)
-    }
-
     /// A new entry at the end of the row.
     fn append(&mut self, name: &[u8], value: V) -> usize {
         // Invariant 2.

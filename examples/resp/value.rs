@@ -124,17 +124,12 @@ impl Value {
 
 /// One of the four, where only that one will do.
 pub(crate) trait Kind: Default {
-    fn of(value: &Value) -> Option<&Self>;
     fn of_mut(value: &mut Value) -> Option<&mut Self>;
     fn into_value(self) -> Value;
 }
 
 impl Kind for Text {
     #[inline]
-    fn of(value: &Value) -> Option<&Text> {
-        if let Value::Text(text) = value { Some(text) } else { None }
-    }
-
     fn of_mut(value: &mut Value) -> Option<&mut Text> {
         if let Value::Text(text) = value { Some(text) } else { None }
     }
@@ -145,10 +140,6 @@ impl Kind for Text {
 }
 
 impl Kind for List {
-    fn of(value: &Value) -> Option<&List> {
-        if let Value::List(list) = value { Some(list) } else { None }
-    }
-
     fn of_mut(value: &mut Value) -> Option<&mut List> {
         if let Value::List(list) = value { Some(list) } else { None }
     }
@@ -159,10 +150,6 @@ impl Kind for List {
 }
 
 impl Kind for Set {
-    fn of(value: &Value) -> Option<&Set> {
-        if let Value::Set(set) = value { Some(set) } else { None }
-    }
-
     fn of_mut(value: &mut Value) -> Option<&mut Set> {
         if let Value::Set(set) = value { Some(set) } else { None }
     }
@@ -173,10 +160,6 @@ impl Kind for Set {
 }
 
 impl Kind for Hash {
-    fn of(value: &Value) -> Option<&Hash> {
-        if let Value::Hash(hash) = value { Some(hash) } else { None }
-    }
-
     fn of_mut(value: &mut Value) -> Option<&mut Hash> {
         if let Value::Hash(hash) = value { Some(hash) } else { None }
     }
