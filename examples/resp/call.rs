@@ -89,6 +89,7 @@ fn admit(server: &Server, store: &mut Store, session: &mut Session, reply: &mut 
     let command = match find(args) {
         Ok(command) => command,
         Err(_) if is_of_http(args) => return shut_out(session),
+        Err(failure) if args.at(0).eq_ignore_ascii_case(b"exec") => return abort(store, session, &failure),
         Err(failure) => return refuse(session, failure),
     };
     session.command = command.name;
@@ -133,6 +134,14 @@ fn refuse(session: &mut Session, failure: Failure) -> Done {
         queue.is_spoilt = true;
     }
     Err(failure)
+}
+
+/// An EXEC that is refused ends the transaction.
+#[cold]
+fn abort(store: &mut Store, session: &mut Session, failure: &Failure) -> Done {
+    session.end_queue(store);
+    let why = failure.text().strip_prefix(b"ERR ").unwrap_or_default();
+    Err(Failure::new([b"EXECABORT Transaction discarded because of: ", why].concat()))
 }
 
 /// The command, or subcommand, that the words call.

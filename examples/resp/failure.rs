@@ -36,6 +36,12 @@ impl Failure {
         Failure::new(format!("ERR wrong number of arguments for '{name}' command"))
     }
 
+    /// The same of a subcommand, by those that count their words themselves.
+    pub(crate) fn subcommand(word: &[u8], family: &str) -> Failure {
+        let begin: &[u8] = b"ERR unknown subcommand or wrong number of arguments for '";
+        Failure::new([begin, word, b"'. Try ", family.as_bytes(), b" HELP."].concat())
+    }
+
     pub(crate) fn expire(name: &str) -> Failure {
         Failure::new(format!("ERR invalid expire time in '{name}' command"))
     }

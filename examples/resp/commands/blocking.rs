@@ -29,10 +29,8 @@ pub(crate) const COMMANDS: &[Command] = &[
 fn deadline(call: &Call<'_>, at: usize) -> Result<Option<Instant>, Failure> {
     let seconds = number::float(call.arg(at)).ok_or(Failure::fixed("ERR timeout is not a float or out of range"))?;
     let milliseconds = (seconds * 1000.0).ceil();
-    if milliseconds > i64::MAX as f64 || (milliseconds as i64).checked_add(call.store.now as i64).is_none() {
-        return Err(Failure::fixed("ERR timeout is out of range"));
-    }
-    if seconds < 0.0 {
+    // What does not fit is told in the same words.
+    if seconds < 0.0 || milliseconds > i64::MAX as f64 {
         return Err(Failure::fixed("ERR timeout is negative"));
     }
     // What is too far away for the clock is for ever, too.

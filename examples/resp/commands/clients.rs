@@ -204,7 +204,7 @@ fn unblock(call: &mut Call<'_>) -> Done {
         Some(_) => return Err(Failure::fixed("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
     };
     if call.args.len() > 4 {
-        return Err(Failure::arity("client|unblock"));
+        return Err(Failure::subcommand(call.arg(1), "CLIENT"));
     }
     let id = call.integer(2)?;
     let is_unblocked = u64::try_from(id).is_ok_and(|id| call.store.lines.answer(id, outcome));

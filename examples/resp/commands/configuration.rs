@@ -17,14 +17,22 @@ pub(crate) const COMMANDS: &[Command] =
         Command::new("config|help", 2, 0, NO_KEYS, help::config, "Show helpful text about the subcommands"),
     ])];
 
+/// A name is told as it was asked for, unless that was a pattern.
 fn show(call: &mut Call<'_>) -> Done {
-    let patterns: Vec<Vec<u8>> = call.args.from(2).iter().map(|pattern| pattern.to_ascii_lowercase()).collect();
-    let config = &call.store.config;
-    let wanted = |name: &str| patterns.iter().any(|pattern| glob::matches(pattern, name.as_bytes()));
-    let found: Vec<_> = config.all().filter(|(name, _)| wanted(name)).collect();
+    let patterns = call.args.from(2);
+    let mut found: Vec<(Vec<u8>, &str)> = Vec::new();
+    for (name, value) in call.store.config.all() {
+        let mut wanting =
+            patterns.iter().filter(|pattern| glob::matches(&pattern.to_ascii_lowercase(), name.as_bytes()));
+        let exact = |pattern: &&[u8]| pattern.eq_ignore_ascii_case(name.as_bytes());
+        if let Some(pattern) = wanting.next() {
+            let told = if exact(&pattern) { pattern } else { name.as_bytes() };
+            found.push((told.to_vec(), value));
+        }
+    }
     call.reply.map(found.len());
     for (name, value) in found {
-        call.reply.bulk(name.as_bytes());
+        call.reply.bulk(&name);
         call.reply.bulk(value.as_bytes());
     }
     Ok(())

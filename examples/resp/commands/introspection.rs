@@ -70,7 +70,7 @@ fn info(call: &mut Call<'_>) -> Done {
     for command in commands {
         match command {
             Some(command) => describe(call.reply, command),
-            None => call.reply.null_array(),
+            None => call.reply.null(),
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use super::super::call::Call;
 use super::super::client::Client;
 use super::super::command::flag::{FAST, LISTENING, PUBSUB};
 use super::super::command::{Command, NO_KEYS};
-use super::super::failure::Done;
+use super::super::failure::{Done, Failure};
 use super::super::glob;
 use super::help;
 
@@ -100,6 +100,9 @@ fn publish(call: &mut Call<'_>) -> Done {
 
 fn channels(call: &mut Call<'_>) -> Done {
     let pattern = call.args.get(2);
+    if call.args.len() > 3 {
+        return Err(Failure::subcommand(call.arg(1), "PUBSUB"));
+    }
     let names =
         call.store.hub.channels.keys().filter(|name| pattern.is_none_or(|pattern| glob::matches(pattern, name)));
     let names: Vec<&[u8]> = names.map(|name| &name[..]).collect();
