@@ -88,7 +88,7 @@ fn hear(session: &mut Session, reply: &mut Reply, begin: usize) {
 fn admit(server: &Server, store: &mut Store, session: &mut Session, reply: &mut Reply, args: Args<'_>) -> Done {
     let command = match find(args) {
         Ok(command) => command,
-        Err(_) if is_of_http(args) => return shut_out(session),
+        Err(_) if is_of_http(args) => return shut_out(session, reply),
         Err(failure) if args.at(0).eq_ignore_ascii_case(b"exec") => return abort(store, session, &failure),
         Err(failure) => return refuse(session, failure),
     };
@@ -119,9 +119,10 @@ fn is_of_http(args: Args<'_>) -> bool {
     [&b"host:"[..], b"post"].iter().any(|name| args.at(0).eq_ignore_ascii_case(name))
 }
 
-/// As Redis does, without a word.
+/// As Redis does, without a word, also of what came before.
 #[cold]
-fn shut_out(session: &mut Session) -> Done {
+fn shut_out(session: &mut Session, reply: &mut Reply) -> Done {
+    reply.bytes.clear();
     log::warn!("{} speaks HTTP, and is closed", session.client.peer);
     session.is_ending = true;
     Ok(())

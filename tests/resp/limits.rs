@@ -1,6 +1,6 @@
 //! What is bounded: clients, and answers that wait for one.
 
-use crate::server::Server;
+use crate::server::{Server, info};
 use crate::support::bounded;
 
 #[test]
@@ -29,6 +29,10 @@ fn a_client_that_reads_nothing_is_disconnected_beyond_its_limit() {
         client.send(&[&b"SET k "[..], &[b'v'; 60_000], b"\r\n"].concat());
         client.hears("+OK\r\n");
         client.send(&b"GET k\r\n".repeat(2000));
+        let mut other = server.connect();
+        crate::support::eventually(20, "it is disconnected", || {
+            info(&mut other, "clients").contains("connected_clients:1\r\n")
+        });
         let heard = client.rest().len();
         assert!(heard < 2000 * 60_000, "{heard} bytes");
         server.connect().ask("PING", "+PONG\r\n");

@@ -154,14 +154,17 @@ pub(crate) fn encoded(words: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
+/// A section of INFO.
+pub(crate) fn info(client: &mut Client, section: &str) -> String {
+    client.say(&format!("INFO {section}"));
+    let length: usize = client.line()[1..].parse().unwrap();
+    let mut text = vec![0; length + 2];
+    client.stream.read_exact(&mut text).unwrap();
+    String::from_utf8(text).unwrap()
+}
+
 /// Waits until so many clients wait for a list.
 pub(crate) fn until_blocked(client: &mut Client, count: usize) {
     let line = format!("blocked_clients:{count}\r\n");
-    crate::support::eventually(20, &line, || {
-        client.say("INFO clients");
-        let length: usize = client.line()[1..].parse().unwrap();
-        let mut text = vec![0; length + 2];
-        client.stream.read_exact(&mut text).unwrap();
-        String::from_utf8(text).unwrap().contains(&line)
-    });
+    crate::support::eventually(20, &line, || info(client, "clients").contains(&line));
 }
