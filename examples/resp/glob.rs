@@ -65,3 +65,41 @@ fn class(pattern: &[u8], byte: u8) -> Option<&[u8]> {
     };
     (is_in != is_not).then_some(after)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn patterns_match_what_they_say() {
+        let cases = [
+            ("", "", true),
+            ("*", "", true),
+            ("**a", "bca", true),
+            ("h?llo", "hallo", true),
+            ("h?llo", "hllo", false),
+            ("h*llo", "heeello", true),
+            ("a*b*c", "aXbXbXc", true),
+            ("a*b*c", "aXcXb", false),
+            ("h[ae]llo", "hello", true),
+            ("h[^e]llo", "hello", false),
+            ("h[a-c]llo", "hbllo", true),
+            ("h[c-a]llo", "hbllo", true),
+            ("h[a-", "h-", true),
+            ("\\*", "*", true),
+            ("\\*", "a", false),
+            ("[\\]]", "]", true),
+            ("a", "A", false),
+        ];
+        for (pattern, text, is_match) in cases {
+            assert_eq!(matches(pattern.as_bytes(), text.as_bytes()), is_match, "{pattern} {text}");
+        }
+    }
+
+    /// What makes others try each star against all the rest, for ever.
+    #[test]
+    fn many_stars_take_no_time() {
+        assert!(!matches(&b"a*".repeat(50), &[b'a'; 40]));
+        assert!(!matches(&[&b"*a".repeat(200)[..], b"b"].concat(), &[b'a'; 5000]));
+    }
+}

@@ -206,3 +206,30 @@ fn bucket_of(hash: u64, place: usize) -> u64 {
 fn place_in(bucket: u64) -> usize {
     (bucket & 0xffff_ffff) as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::Table;
+    use super::super::random::Random;
+
+    /// Against the map of std, with names that come, go and come again.
+    #[test]
+    fn it_holds_what_a_map_holds() {
+        let (mut table, mut map, mut random) = (Table::default(), HashMap::new(), Random::new());
+        for step in 0..200_000usize {
+            // Grows to some thousands, and shrinks again.
+            let range = if step / 20_000 % 2 == 0 { 5000 } else { 50 };
+            let name = random.below(range).to_string().into_bytes();
+            if random.below(2) == 0 {
+                assert_eq!(table.insert(&name, step), map.insert(name, step));
+            } else {
+                assert_eq!(table.remove(&name), map.remove(&name));
+            }
+            assert_eq!(table.len(), map.len());
+        }
+        assert!(table.iter().all(|(name, value)| map.get(name) == Some(value)));
+        assert!(map.iter().all(|(name, value)| table.get(name) == Some(value)));
+    }
+}
