@@ -132,6 +132,7 @@ impl Connection<'_> {
                 Ok(Parsed::Part(missing)) => break Next::Read(missing),
                 Err(malformed) => {
                     self.reply.failure(&Failure::new(format!("ERR {malformed}")));
+                    self.session.is_ending = true;
                     break Next::End;
                 }
             }
@@ -275,5 +276,9 @@ impl Drop for Connection<'_> {
         store.clients.remove(&self.client.id);
         drop(store);
         self.client.outbox.close();
+        // What is queued for a client that left, as Redis sees it, would wait for ever for one that only stopped sending.
+        if self.client.outbox.is_open() && !self.session.is_ending && !cancel::is_cancelled() {
+            self.client.kill();
+        }
     }
 }

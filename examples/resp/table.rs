@@ -211,8 +211,8 @@ fn place_in(bucket: u64) -> usize {
 mod tests {
     use std::collections::HashMap;
 
-    use super::Table;
     use super::super::random::Random;
+    use super::Table;
 
     /// Against the map of std, with names that come, go and come again.
     #[test]

@@ -40,6 +40,27 @@ fn a_client_that_reads_nothing_is_disconnected_beyond_its_limit() {
 }
 
 #[test]
+fn nothing_waits_for_a_client_that_left() {
+    bounded(60, || {
+        let server = Server::start(&["--drain", "60"]);
+        let mut client = server.connect();
+        client.send(&[&b"SET k "[..], &[b'v'; 60_000], b"\r\n"].concat());
+        client.hears("+OK\r\n");
+        client.send(&b"GET k\r\n".repeat(1000));
+        let _ = client.stream().shutdown(std::net::Shutdown::Write);
+        let mut other = server.connect();
+        crate::support::eventually(20, "it has left", || {
+            info(&mut other, "clients").contains("connected_clients:1\r\n")
+        });
+        // Else this would take as long as the drain may.
+        let start = std::time::Instant::now();
+        server.ended_when_asked();
+        assert!(start.elapsed() < std::time::Duration::from_secs(20));
+        drop(client);
+    });
+}
+
+#[test]
 fn a_client_that_is_silent_for_too_long_is_disconnected() {
     bounded(60, || {
         let server = Server::start(&[]);
