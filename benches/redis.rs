@@ -1,8 +1,8 @@
 //! How many requests does `examples/resp` answer in a second of its CPU time, and how many does Redis?
 //!
-//! Each server has core 0, with one worker, and keeps nothing on disk; `redis-benchmark`, with 50 connections, has core 1.
-//! The two take turns; what is told are medians, and the median of the ratios of each pair. The CPU time is that of the
-//! server's threads, as the kernel counts it, so that a client that is too slow does not matter.
+//! Each server has core 0, with one worker, and keeps nothing on disk; `redis-benchmark`, with 50 connections, has
+//! core 1. The two take turns; what is told are medians, and the median of the ratios of each pair. The CPU time is that of
+//! the server's threads, as the kernel counts it, so that a client that is too slow does not matter.
 //!
 //! Excluded: the start of the servers. With `--test` it runs once, for a moment.
 

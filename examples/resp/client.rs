@@ -9,8 +9,8 @@ use dormouse::sync::{Mutex, Notify};
 
 use super::outbox::{Limit, Outbox};
 
-// ORDERING: all Relaxed: the atomics are figures for lists of clients, or are set under the lock of the store by the one
-// that reads them under it.
+// ORDERING: all Relaxed: the atomics are figures for lists of clients, or are set under the lock of the store by the
+// one that reads them under it.
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) id: u64,

@@ -276,7 +276,8 @@ impl Drop for Connection<'_> {
         store.clients.remove(&self.client.id);
         drop(store);
         self.client.outbox.close();
-        // What is queued for a client that left, as Redis sees it, would wait for ever for one that only stopped sending.
+        // What is queued for a client that left, as Redis sees it, would wait for ever for one that only stopped
+        // sending.
         if self.client.outbox.is_open() && !self.session.is_ending && !cancel::is_cancelled() {
             self.client.kill();
         }

@@ -1,7 +1,7 @@
 //! What came from a client and is not consumed.
 //!
-//! Nearly always that is little, and is in a buffer that the worker lends, while there is something in it. What does not
-//! fit, one long command, has memory of its own, until it is consumed.
+//! Nearly always that is little, and is in a buffer that the worker lends, while there is something in it. What does
+//! not fit, one long command, has memory of its own, until it is consumed.
 
 use std::io::{self, BufRead, Read};
 

@@ -1,7 +1,7 @@
 //! A server of Redis' protocol in plain blocking style: one coroutine per client, and all data in memory.
 //!
-//! `cargo run --release --example resp` serves on 127.0.0.1:6379; `redis-cli`, `redis-benchmark` and client libraries work
-//! with it. `--help` lists the options. What it says, it says as Redis 7.0 does, errors included; it has strings,
+//! `cargo run --release --example resp` serves on 127.0.0.1:6379; `redis-cli`, `redis-benchmark` and client libraries
+//! work with it. `--help` lists the options. What it says, it says as Redis 7.0 does, errors included; it has strings,
 //! hashes, lists, sets, expiry, channels and transactions, and nothing that is kept on disk.
 //!
 //! What a user would copy from here: how a message is understood where it lies, whatever pieces it comes in (`parser`,

@@ -5,8 +5,8 @@
 //!
 //! 1. Each entry has one bucket, with its place in the row and half of its hash; an empty bucket ends a search.
 //! 2. At most three quarters of the buckets are taken.
-//! 3. An entry removed is replaced by the last one. So a walk from the end to the begin meets all that were there all the
-//!    time: what moves goes to a place that is still to come only if it was still to come itself.
+//! 3. An entry removed is replaced by the last one. So a walk from the end to the begin meets all that were there all
+//!    the time: what moves goes to a place that is still to come only if it was still to come itself.
 
 use std::hash::{BuildHasher, RandomState};
 

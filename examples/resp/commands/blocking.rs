@@ -1,7 +1,7 @@
 //! Lists that are waited for: BLPOP, BLMOVE and their kin.
 //!
-//! Each does at once what it can, and else joins the lines, under the same lock; the client's coroutine then waits. In a
-//! transaction nothing waits: it is as if the time were over.
+//! Each does at once what it can, and else joins the lines, under the same lock; the client's coroutine then waits. In
+//! a transaction nothing waits: it is as if the time were over.
 
 use std::time::{Duration, Instant};
 

@@ -156,8 +156,8 @@ fn refcount(call: &mut Call<'_>) -> Done {
     Ok(())
 }
 
-/// Stops the whole server, as Redis does: the lock of the store is held meanwhile, so that nobody's commands are executed.
-/// The workers go on, and accept connections.
+/// Stops the whole server, as Redis does: the lock of the store is held meanwhile, so that nobody's commands are
+/// executed. The workers go on, and accept connections.
 fn sleep(call: &mut Call<'_>) -> Done {
     // As strtod(3): what is no number is zero.
     let seconds = number::float(call.arg(2)).unwrap_or(0.0);
