@@ -1,0 +1,55 @@
+//! The end: commands that are here are answered, and who waits is let go.
+
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::example;
+use crate::server::{BOUND, Client, Server, options, until_blocked};
+use crate::support::{bounded, child};
+
+#[test]
+fn what_is_executed_is_answered_and_all_else_is_closed() {
+    bounded(60, || {
+        let server = Server::start(&["--drain", "30"]);
+        let (mut idle, mut waits, mut busy) = (server.connect(), server.connect(), server.connect());
+        let mut listens = server.connect();
+        listens.ask("SUBSCRIBE c", "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+        waits.say("BLPOP k 0");
+        until_blocked(&mut idle, 1);
+        busy.ask("PING", "+PONG\r\n");
+        busy.say("DEBUG SLEEP 0.3");
+        std::thread::sleep(Duration::from_millis(50));
+        server.ask_to_end();
+        busy.hears("+OK\r\n");
+        for client in [idle, waits, busy, listens] {
+            assert!(client.rest().is_empty());
+        }
+        assert!(TcpStream::connect(server.address).is_err(), "the listener is open");
+        let start = Instant::now();
+        drop(server);
+        assert!(start.elapsed() < Duration::from_secs(10), "it waits for nobody");
+    });
+}
+
+#[test]
+fn a_signal_ends_it_in_good_order() {
+    let ended = child("drain::a_signal_ends_it_in_good_order", 60, || {
+        let summary = example::until_asked(&options(&[]), |address| {
+            std::thread::spawn(move || {
+                let mut client = Client::connect(address);
+                client.ask("SET a 1", "+OK\r\n");
+                // SAFETY: any signal may be raised; this one is handled.
+                assert_eq!(unsafe { libc::kill(libc::getpid(), libc::SIGINT) }, 0);
+                let start = Instant::now();
+                while TcpStream::connect(address).is_ok() {
+                    assert!(start.elapsed() < BOUND, "the listener is open");
+                }
+            });
+        });
+        let summary = summary.unwrap();
+        assert_eq!(summary.commands, 1);
+        assert!(summary.totals.stack >= 4096, "{summary}");
+        assert!(summary.to_string().contains("stack high water: "), "{summary}");
+    });
+    ended.succeeded();
+}
