@@ -2,23 +2,28 @@
 
 use super::Passage;
 use crate::atomic::{AtomicU32, Ordering};
+use loom::cell::Cell;
 use loom::sync::Arc;
 use loom::thread;
 
-/// What may be looked at by many, and changed by one alone. It is odd in the middle of a change.
-struct Guarded(Passage, AtomicU32);
+/// What may be looked at by many, and changed by one alone. The number is odd in the middle of a change; of the cell the model
+/// says who uses it in no order.
+struct Guarded(Passage, AtomicU32, Cell<u32>);
 
 impl Guarded {
     fn new() -> Arc<Guarded> {
-        Arc::new(Guarded(Passage::new(), AtomicU32::new(0)))
+        Arc::new(Guarded(Passage::new(), AtomicU32::new(0), Cell::new(0)))
     }
 
-    /// Both loads are as weak as can be: it is the passage that shows the latest.
+    /// The first load may see an old number, unless the passage forbids it; the exchange sees the last.
     fn look(&self) -> u32 {
         let _inside = self.0.enter();
         let value = self.1.load(Ordering::Relaxed);
         assert_eq!(value % 2, 0, "in the middle of a change");
-        assert_eq!(self.1.load(Ordering::Relaxed), value, "changed meanwhile");
+        assert_eq!(self.2.get(), value);
+        // Others have a turn, if they are let in.
+        thread::yield_now();
+        assert_eq!(self.1.fetch_add(0, Ordering::Relaxed), value, "changed meanwhile");
         value
     }
 
@@ -28,6 +33,7 @@ impl Guarded {
             let value = self.1.load(Ordering::Relaxed);
             self.1.store(value + 1, Ordering::Relaxed);
         }
+        self.2.set(self.2.get() + 2);
     }
 }
 
