@@ -8,7 +8,7 @@
 //! two more system calls, and a stranger's blocking read would fail now and then.
 //!
 //! Invariant 1: the flag changes only by who is alone at the passage; an attempt that needs it is inside. So whoever lends a
-//! description waits for the attempts under way, none of which waits for a peer: each moves 256 KiB at the most. One that
+//! description waits for the attempts under way, none of which waits for a peer: each moves 1 MiB at the most. One that
 //! sends a file may wait for the disk, where a page is missing that was not asked for before; then so does who lends.
 //! Invariant 2: while `on` is `true`, the description is O_NONBLOCK. It is read inside the passage only, and written alone.
 //!

@@ -41,10 +41,21 @@ const BY_OTHERS: &[&str] = &[
 
 /// The text of each file of a `sys` room, without its tests.
 fn rooms() -> Vec<String> {
-    let folders = ["runtime/src/sys", "net/src/sys"].map(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder));
-    let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
-    let texts = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
-    texts.map(|text| text.split("#[cfg(test)]").next().unwrap().to_owned()).collect()
+    let mut texts = Vec::new();
+    let mut folders =
+        ["runtime/src/sys", "net/src/sys"].map(|room| Path::new(env!("CARGO_MANIFEST_DIR")).join(room)).to_vec();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let text = std::fs::read_to_string(path).unwrap();
+                texts.push(text.split("#[cfg(test)]").next().unwrap().to_owned());
+            }
+        }
+    }
+    texts
 }
 
 /// The name that `text` begins with.

@@ -120,14 +120,19 @@ impl LastAnswer {
 mod tests {
     use super::*;
 
+    /// Other tests of this process may give back much in between, but not each time.
     #[test]
     fn memory_is_asked_for_now_and_then() {
-        let last = LastAnswer::default();
-        let first = last.kibibytes(5);
-        let more = std::hint::black_box(vec![1u8; 64 << 20]);
-        assert_eq!(last.kibibytes(5 + MEMORY_EVERY - 1), first);
-        assert!(last.kibibytes(5 + MEMORY_EVERY) > first + 48.0 * 1024.0);
-        drop(more);
+        let is_seen = || {
+            let last = LastAnswer::default();
+            let first = last.kibibytes(5);
+            let more = std::hint::black_box(vec![1u8; 64 << 20]);
+            assert_eq!(last.kibibytes(5 + MEMORY_EVERY - 1), first);
+            let then = last.kibibytes(5 + MEMORY_EVERY);
+            drop(more);
+            then > first + 48.0 * 1024.0
+        };
+        assert!((0..20).any(|_| is_seen()));
     }
 
     #[test]

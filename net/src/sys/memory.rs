@@ -19,11 +19,16 @@ fn page_size() -> u64 {
 mod tests {
     use super::*;
 
+    /// Other tests of this process may give back much in between, but not each time.
     #[test]
     fn memory_that_is_written_to_is_resident() {
-        let before = resident_bytes().unwrap();
-        let written = std::hint::black_box(vec![1u8; 64 << 20]);
-        assert!(resident_bytes().unwrap() >= before + (48 << 20));
-        drop(written);
+        let is_seen = || {
+            let before = resident_bytes().unwrap();
+            let written = std::hint::black_box(vec![1u8; 64 << 20]);
+            let after = resident_bytes().unwrap();
+            drop(written);
+            after >= before + (48 << 20)
+        };
+        assert!((0..20).any(|_| is_seen()));
     }
 }
