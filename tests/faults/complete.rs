@@ -9,6 +9,8 @@ const WITHOUT_A_ROW: &[(&str, &str)] = &[
     ("__errno_location", "no call of the kernel"),
     ("abort", "does not return"),
     ("clock_gettime", "fails only for a clock that is not there; `faults_clock` steps it"),
+    ("getpid", "cannot fail"),
+    ("gettid", "cannot fail"),
     ("open", "of a sysctl that only a message names: `at_the_limit_of_mappings_the_error_names_it`"),
     ("pthread_sigmask", "fails only for what is no way to change a mask"),
     ("raise", "before the process ends of it"),
@@ -20,6 +22,7 @@ const WITHOUT_A_ROW: &[(&str, &str)] = &[
     ("sigpending", "fails only for a bad pointer"),
     ("sigtimedwait", "fails where there is no signal to be taken, as is usual"),
     ("sysconf", "no call of the kernel"),
+    ("tgkill", "fails for a thread that has ended, which is what is asked"),
 ];
 
 /// What socket2 calls for the rooms, and std for what is started or copied.

@@ -285,14 +285,15 @@ impl Level {
     }
 
     /// Whether nothing is left over. Threads that were joined may be listed for a moment still, and those of the pool stay for ten
-    /// seconds after their last call.
+    /// seconds after their last call, the descriptors of whose caller they may hold for a moment. So may one when the level was
+    /// taken: what leaks, leaks more than once.
     #[track_caller]
     fn is_kept(&self, row: &Row) {
-        support::eventually(40, &format!("{}: threads are as many as before", row.call), || {
-            Level::now().threads <= self.threads
+        support::eventually(40, &format!("{}: no more threads and descriptors than before", row.call), || {
+            let now = Level::now();
+            now.threads <= self.threads && now.descriptors <= self.descriptors
         });
         let now = Level::now();
-        assert_eq!(now.descriptors, self.descriptors, "{}: descriptors stay open", row.call);
         assert!(now.mappings <= self.mappings + MAPPINGS, "{}: mappings stay: {self:?}, {now:?}", row.call);
     }
 }
