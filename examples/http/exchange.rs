@@ -9,6 +9,7 @@ use dormouse::cancel;
 use dormouse::fs::File;
 
 use super::body::Body;
+use super::front::Front;
 use super::request::{Method, Request};
 use super::serve::Date;
 use super::status::{METHOD_NOT_ALLOWED, NOT_IMPLEMENTED, NOT_MODIFIED, OK, Refusal, Status};
@@ -147,7 +148,7 @@ impl Read for Exchange<'_, '_> {
     }
 }
 
-/// The body of the response, which must have been begun. Each call is one chunk where the length is not known.
+/// The body of the response, which must have been begun. A write takes all; each is one chunk where the length is not known.
 impl Write for Exchange<'_, '_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.reply {
@@ -170,6 +171,10 @@ impl Write for Exchange<'_, '_> {
         Ok(bytes.len())
     }
 
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write(bytes).map(drop)
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.wire.flush()
     }
@@ -190,38 +195,31 @@ pub(crate) struct Head<'a> {
 impl Head<'_> {
     pub(crate) fn write(&self, output: &mut impl Write) -> io::Result<()> {
         debug_assert!(self.fields.is_empty() || self.fields.ends_with("\r\n"), "whole lines");
-        match self.status {
-            // Nearly every response.
-            OK => output.write_all(b"HTTP/1.1 200 OK\r\n")?,
-            status => write!(output, "HTTP/1.1 {status}\r\n")?,
-        }
+        output.write_all(self.front().bytes())?;
         output.write_all(self.fields.as_bytes())?;
-        output.write_all(b"Date: ")?;
-        output.write_all(&Date::noted())?;
+        match (self.goes_on, self.is_old) {
+            (true, false) => output.write_all(b"\r\n"),
+            (true, true) => output.write_all(b"Connection: keep-alive\r\n\r\n"),
+            (false, _) => output.write_all(b"Connection: close\r\n\r\n"),
+        }
+    }
+
+    /// The lines that each response has.
+    #[inline]
+    fn front(&self) -> Front {
+        let mut front = Front::new();
+        front.status(self.status);
+        front.push(&Date::noted());
         match self.length {
             _ if self.status == NOT_MODIFIED => {}
             Some(length) => {
-                output.write_all(b"\r\nContent-Length: ")?;
-                write_number(output, length)?;
+                front.push(b"Content-Length: ");
+                front.number(length);
+                front.push(b"\r\n");
             }
             None if self.is_old => {}
-            None => output.write_all(b"\r\nTransfer-Encoding: chunked")?,
+            None => front.push(b"Transfer-Encoding: chunked\r\n"),
         }
-        match (self.goes_on, self.is_old) {
-            (true, false) => output.write_all(b"\r\n\r\n"),
-            (true, true) => output.write_all(b"\r\nConnection: keep-alive\r\n\r\n"),
-            (false, _) => output.write_all(b"\r\nConnection: close\r\n\r\n"),
-        }
-    }
-}
-
-/// What `write!` does, for the lengths of short bodies in a fraction of its time.
-#[inline]
-fn write_number(output: &mut impl Write, number: u64) -> io::Result<()> {
-    let digit = |number: u64| b'0' + (number % 10) as u8;
-    match number {
-        0..10 => output.write_all(&[digit(number)]),
-        10..100 => output.write_all(&[digit(number / 10), digit(number)]),
-        _ => write!(output, "{number}"),
+        front
     }
 }

@@ -16,6 +16,7 @@ mod echo;
 mod exchange;
 mod files;
 mod framing;
+mod front;
 mod media;
 mod options;
 mod plain;

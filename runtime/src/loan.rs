@@ -46,9 +46,8 @@ pub struct Buffer {
 impl Buffer {
     /// Borrows at least so many bytes. Up to 256 KiB they come from the worker if it has some.
     pub fn new(bytes: usize) -> Buffer {
-        let size = shelf::size_for(bytes).unwrap_or(bytes);
-        let kept = with_shelf(|worker| worker.shelf.borrow_mut().take_buffer(size)).flatten();
-        Buffer { bytes: kept.unwrap_or_else(|| vec![0; size].into_boxed_slice()) }
+        let kept = with_shelf(|worker| worker.shelf.borrow_mut().take_buffer(bytes)).flatten();
+        Buffer { bytes: kept.unwrap_or_else(|| allocate_cold(bytes)) }
     }
 }
 
@@ -145,7 +144,14 @@ impl Pipe {
     }
 }
 
+/// As many bytes as a buffer has that is borrowed for so many.
+#[cold]
+fn allocate_cold(bytes: usize) -> Box<[u8]> {
+    vec![0; shelf::size_for(bytes).unwrap_or(bytes)].into_boxed_slice()
+}
+
 /// Calls `f` with this thread's worker, if there is one whose shelf is its own (invariant 2).
+#[inline]
 fn with_shelf<R>(f: impl FnOnce(&Worker) -> R) -> Option<R> {
     current::with_worker(|worker| worker.filter(|worker| !worker.is_orphan()).map(f))
 }

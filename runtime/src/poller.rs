@@ -280,6 +280,7 @@ impl Poller {
     }
 
     /// The end of a turn: the slot that is next, if there still is something for it.
+    #[inline]
     pub(crate) fn pass_on(&mut self, links: &mut impl Links, id: SourceId, interest: Interest) -> Option<u32> {
         let watched = self.watched(id)?;
         match watched.kind {

@@ -186,6 +186,7 @@ impl Readiness {
     }
 
     /// Whose turn it is, if the direction is ready and somebody waits.
+    #[inline]
     pub(crate) fn next(&mut self, links: &mut impl Links, interest: Interest) -> Option<u32> {
         if self.is_ready(interest) { self.queue(interest).pop(links) } else { None }
     }

@@ -49,24 +49,36 @@ struct Stock<T> {
 
 /// The size of the class for so many bytes, or `None` if there is none: then nothing is kept.
 pub(crate) fn size_for(bytes: usize) -> Option<usize> {
-    let size = bytes.checked_next_power_of_two()?.max(SMALLEST);
-    (size <= SMALLEST << (CLASSES - 1)).then_some(size)
+    let class = class_for(bytes);
+    (class < CLASSES).then_some(SMALLEST << class)
+}
+
+/// The class of the smallest buffers that have so many bytes; [`CLASSES`] or more if there is none.
+#[inline]
+fn class_for(bytes: usize) -> usize {
+    // A power of two is the last of its class.
+    let last = bytes.saturating_sub(1) | (SMALLEST - 1);
+    (last.ilog2() - (SMALLEST - 1).ilog2()) as usize
 }
 
 /// The class of buffers of this very size.
+#[inline]
 fn class_of(size: usize) -> Option<usize> {
-    (size_for(size) == Some(size)).then(|| (size / SMALLEST).trailing_zeros() as usize)
+    let class = class_for(size);
+    (class < CLASSES && size == SMALLEST << class).then_some(class)
 }
 
 impl Shelf {
-    /// A buffer of a size that [`size_for`] gave, if there is one.
-    pub(crate) fn take_buffer(&mut self, size: usize) -> Option<Box<[u8]>> {
-        let buffer = self.buffers[class_of(size)?].take()?;
-        self.bytes -= size;
+    /// A buffer of the size that [`size_for`] gives for so many bytes, if there is one.
+    #[inline]
+    pub(crate) fn take_buffer(&mut self, bytes: usize) -> Option<Box<[u8]>> {
+        let buffer = self.buffers.get_mut(class_for(bytes))?.take()?;
+        self.bytes -= buffer.len();
         Some(buffer)
     }
 
     /// Keeps a buffer; gives it back if there is no place for it.
+    #[inline]
     pub(crate) fn keep_buffer(&mut self, buffer: Box<[u8]>) -> Option<Box<[u8]>> {
         let size = buffer.len();
         match class_of(size) {
@@ -103,6 +115,7 @@ impl Shelf {
 }
 
 impl<T> Stock<T> {
+    #[inline]
     fn take(&mut self) -> Option<T> {
         let thing = self.things.pop();
         self.fewest = self.fewest.min(self.things.len());

@@ -5,6 +5,7 @@ use crate::shelf::Shelf;
 
 impl Worker {
     /// Puts something on the shelf; what finds no place there ends.
+    #[inline]
     pub(crate) fn keep<T>(&self, put: impl FnOnce(&mut Shelf) -> Option<T>) {
         let refused = put(&mut self.shelf.borrow_mut());
         if refused.is_none() {
