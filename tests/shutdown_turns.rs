@@ -99,11 +99,13 @@ fn those_who_wait_for_a_lock_of_one_that_unwinds_are_not_waited_for() {
 #[test]
 fn those_who_swallow_their_cancel_are_leaked_beside_others_that_unwind() {
     let ended = child("those_who_swallow_their_cancel_are_leaked_beside_others_that_unwind", 30, || {
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
         static ENDED: AtomicUsize = AtomicUsize::new(0);
         let main = || {
             for index in 0..CROWD {
                 spawn(move || {
                     let _ends = OnDrop(|| _ = ENDED.fetch_add(1, SeqCst));
+                    STARTED.fetch_add(1, SeqCst);
                     if index % 2 == 0 {
                         loop {
                             let _ = catch_unwind(thread::park);
@@ -112,7 +114,7 @@ fn those_who_swallow_their_cancel_are_leaked_beside_others_that_unwind() {
                     thread::park();
                 });
             }
-            thread::sleep(Duration::from_millis(20));
+            eventually(10, "all have started", || STARTED.load(SeqCst) == CROWD);
         };
         Builder::new().workers(1).shutdown_timeout(Duration::ZERO).run(main).unwrap();
         assert_eq!(ENDED.load(SeqCst), CROWD / 2);
