@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tcp_support::*;
 
 /// How much later than its timeout a wait may end on a loaded machine.
-const SLACK: Duration = Duration::from_millis(600);
+const SLACK: Duration = Duration::from_millis(1500);
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -106,17 +106,17 @@ fn being_woken_in_vain_does_not_move_the_deadline() {
 fn read_exact_has_a_deadline_for_each_read() {
     run_with(1, || {
         let (mut ours, mut peer) = pair();
-        ours.set_read_timeout(Some(ms(300))).unwrap();
+        ours.set_read_timeout(Some(ms(900))).unwrap();
         let slow = spawn_local(move || {
             for byte in 0..5 {
-                thread::sleep(ms(80));
+                thread::sleep(ms(250));
                 peer.write_all(&[byte]).unwrap();
             }
             peer
         });
         let start = Instant::now();
         ours.read_exact(&mut [0; 5]).unwrap();
-        assert!(start.elapsed() >= ms(400));
+        assert!(start.elapsed() >= ms(1250));
         slow.join().unwrap();
     });
 }
