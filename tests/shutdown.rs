@@ -53,6 +53,8 @@ fn whatever_a_coroutine_is_at_its_destructors_run() {
                     }));
                     handles.push(spawn(move || {
                         let _ = inner.join();
+                        // That one may be on another worker, which was told of the end before.
+                        thread::park();
                         drop(joining);
                     }));
                     handles.push(spawn(move || {
