@@ -71,7 +71,7 @@ fn ready_coroutines_count_and_those_that_wait_for_their_start() {
 fn a_moment_is_smoothed_away_and_a_while_is_not() {
     bounded(10, || {
         run(|| {
-            let admission = Admission::new().max_ready(10).smoothing(Duration::from_millis(100));
+            let admission = Admission::new().max_ready(10).smoothing(Duration::from_secs(1));
             assert!(!admission.is_overloaded());
             let busy = Busy::start(15, || ());
             assert!(!admission.is_overloaded());

@@ -172,10 +172,11 @@ fn in_the_background_the_end_is_not_waited_for() {
     bounded(20, || {
         let (runtime, ended) = (runtime(2), Arc::new(AtomicBool::new(false)));
         let (begins, begun) = channel();
+        let (lets, may_end) = dormouse::sync::mpsc::channel::<()>();
         let ends = Arc::clone(&ended);
         drop(runtime.spawn(move || {
             let _slow = OnDrop(move || {
-                thread::sleep(Duration::from_millis(200));
+                may_end.recv().unwrap();
                 ends.store(true, SeqCst);
             });
             begins.send(()).unwrap();
@@ -184,6 +185,7 @@ fn in_the_background_the_end_is_not_waited_for() {
         begun.recv().unwrap();
         runtime.shutdown_background();
         assert!(!ended.load(SeqCst));
+        lets.send(()).unwrap();
         eventually(5, "its destructors run", || ended.load(SeqCst));
     });
 }

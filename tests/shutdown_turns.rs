@@ -1,15 +1,15 @@
 //! At the end of a runtime each coroutine has its turn to unwind, however many there are and however short the timeout. That is
-//! for those who go on waiting.
+//! for those who go on waiting. What is spawned later has none, and is dropped without.
 
 mod support;
 
 use dormouse::sync::{Mutex, Notify, mpsc};
-use dormouse::{Builder, spawn, thread};
+use dormouse::{Builder, Handle, spawn, thread};
 use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
-use support::{OnDrop, bounded, child, eventually, is_cancelled};
+use support::{OnDrop, bounded, child, eventually, is_cancelled, run, threads, threads_become};
 
 /// So many of each kind on a worker: a turn of its loop resumes 64 at the most.
 const CROWD: usize = 500;
@@ -99,11 +99,13 @@ fn those_who_wait_for_a_lock_of_one_that_unwinds_are_not_waited_for() {
 #[test]
 fn those_who_swallow_their_cancel_are_leaked_beside_others_that_unwind() {
     let ended = child("those_who_swallow_their_cancel_are_leaked_beside_others_that_unwind", 30, || {
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
         static ENDED: AtomicUsize = AtomicUsize::new(0);
         let main = || {
             for index in 0..CROWD {
                 spawn(move || {
                     let _ends = OnDrop(|| _ = ENDED.fetch_add(1, SeqCst));
+                    STARTED.fetch_add(1, SeqCst);
                     if index % 2 == 0 {
                         loop {
                             let _ = catch_unwind(thread::park);
@@ -112,7 +114,7 @@ fn those_who_swallow_their_cancel_are_leaked_beside_others_that_unwind() {
                     thread::park();
                 });
             }
-            thread::sleep(Duration::from_millis(20));
+            eventually(10, "all have started", || STARTED.load(SeqCst) == CROWD);
         };
         Builder::new().workers(1).shutdown_timeout(Duration::ZERO).run(main).unwrap();
         assert_eq!(ENDED.load(SeqCst), CROWD / 2);
@@ -170,6 +172,60 @@ fn nor_does_one_that_a_stuck_worker_keeps() {
         runtime.shutdown_timeout(Duration::from_millis(10));
         assert!(begin.elapsed() < Duration::from_secs(10));
         assert!(is_cancelled(&first.join()));
+    });
+    ended.succeeded();
+}
+
+/// What has not even started is dropped when no worker is there any more. Still it is inside a runtime that ends: its destructors
+/// start neither the default runtime nor one of their own.
+#[test]
+fn what_is_dropped_unstarted_starts_no_other_runtime() {
+    const SPAWNED: usize = 1_000;
+    /// One in so many spawns in an unwind.
+    const UNWINDS: usize = 50;
+    /// So many each, which are owed no start. All of them are more than the worker starts in its last turn; and since it starts
+    /// the latest of a crowd first, it leaves as many of those from before.
+    const SPAWNED_IN_UNWIND: usize = 20;
+    static LATE: AtomicUsize = AtomicUsize::new(0);
+    static LATE_IN_UNWIND: AtomicUsize = AtomicUsize::new(0);
+
+    fn is_late() -> bool {
+        Handle::try_current().is_none()
+    }
+    fn refused() {
+        let error = thread::Builder::new().spawn(|| ()).unwrap_err();
+        assert!(error.to_string().contains("shutting down"), "{error}");
+        assert!(catch_unwind(|| run(|| ())).is_err(), "it is nested");
+        LATE.fetch_add(usize::from(is_late()), SeqCst);
+    }
+    fn in_unwind() {
+        let spawn = |_| spawn(|| unreachable!("it never runs"));
+        let spawned: Vec<_> = (0..SPAWNED_IN_UNWIND).map(spawn).collect();
+        // A coroutine would wait, for which there is no time left.
+        assert!(!is_late() || spawned.into_iter().all(|spawned| is_cancelled(&spawned.join())));
+        LATE_IN_UNWIND.fetch_add(usize::from(is_late()), SeqCst);
+    }
+
+    let ended = child("what_is_dropped_unstarted_starts_no_other_runtime", 30, || {
+        let before = threads();
+        let joined = Builder::new().workers(1).shutdown_timeout(Duration::ZERO).run(|| {
+            let spawned = (0..SPAWNED).map(|index| {
+                let unwinds = (index % UNWINDS == 0).then(|| (OnDrop(|| panic!("in a Drop")), OnDrop(in_unwind)));
+                let held = (OnDrop(refused), unwinds);
+                spawn(move || drop(held))
+            });
+            spawned.collect::<Vec<_>>()
+        });
+        let joined: Vec<_> = joined.unwrap().into_iter().map(|handle| handle.join()).collect();
+        let panicked = joined.iter().filter(|joined| !is_cancelled(joined)).count();
+        // What a Drop asserts is its coroutine's result.
+        assert_eq!((joined.len(), panicked), (SPAWNED, SPAWNED / UNWINDS));
+        let late = (LATE.load(SeqCst), LATE_IN_UNWIND.load(SeqCst));
+        assert!(late.0 > UNWINDS && late.1 > 0, "all have been coroutines, but for {late:?}");
+        assert_eq!(dormouse::metrics().workers.len(), 0, "the default runtime runs");
+        threads_become(before);
+        // The thread is a plain one again.
+        assert_eq!(run(|| 1) + spawn(|| 1).join().unwrap(), 2);
     });
     ended.succeeded();
 }

@@ -7,7 +7,7 @@ use dormouse::{run, spawn, thread};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
-use support::child;
+use support::{child, threads, threads_become};
 
 /// Sends a signal to this thread, which has handled it on return.
 fn raise(signal: i32) {
@@ -215,24 +215,29 @@ fn threads_that_end_after_a_handler_has_left_are_in_nobodys_way() {
     let ended = child("threads_that_end_after_a_handler_has_left_are_in_nobodys_way", 60, || {
         install_for(signal::SIGUSR1, leaves);
         let signals = Signals::new(&[signal::SIGUSR1]).unwrap();
-        let crowd = || {
+        let crowd = |stack_size: usize| {
             let (count, end, turn) = (250, Barrier::new(251), std::sync::Mutex::new(()));
             std::thread::scope(|s| {
                 for _ in 0..count {
-                    s.spawn(|| {
+                    let leaves = || {
                         let taken = turn.lock().unwrap();
                         raise_away(signal::SIGUSR1);
                         drop(taken);
                         end.wait();
-                    });
+                    };
+                    std::thread::Builder::new().stack_size(stack_size).spawn_scoped(s, leaves).unwrap();
                 }
                 end.wait();
             });
             count
         };
+        let before = threads();
         for round in 1..=3 {
-            assert_eq!(round * crowd(), LEFT.load(SeqCst));
+            // Of another size each time: they are not to be where those of the last round were.
+            assert_eq!(round * crowd(round * (192 << 10)), LEFT.load(SeqCst));
             assert_eq!(signals.wait().unwrap(), signal::SIGUSR1);
+            // The scope is left before they have ended.
+            threads_become(before);
         }
     });
     ended.succeeded();

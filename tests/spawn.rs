@@ -4,11 +4,10 @@ mod support;
 
 use dormouse::{Builder, spawn, spawn_local, thread};
 use std::cell::Cell;
-use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use support::{bounded, child, message, run};
 
 #[test]
@@ -74,31 +73,52 @@ fn from_coroutines_of_every_worker() {
     });
 }
 
+/// Keeps its worker from running anything else until `condition` holds.
+fn keep_worker_until(condition: impl Fn() -> bool) {
+    while !condition() {
+        std::thread::yield_now();
+    }
+}
+
+/// What a worker with nothing to do takes before the burst, so that it takes none of it while it is placed.
+fn occupy_other_worker(until: &Arc<AtomicBool>) {
+    let (occupied, until) = (Arc::new(AtomicBool::new(false)), Arc::clone(until));
+    let says = Arc::clone(&occupied);
+    spawn(move || {
+        says.store(true, SeqCst);
+        keep_worker_until(|| until.load(SeqCst));
+    });
+    keep_worker_until(|| occupied.load(SeqCst));
+}
+
+/// Half of it is given to the other worker at once, which takes more of it while this one is kept.
 #[test]
 fn a_burst_reaches_the_other_worker_and_each_coroutine_stays_where_it_started() {
-    fn burst() -> usize {
-        let used = Arc::new(Mutex::new(HashSet::new()));
-        let handles: Vec<_> = (0..200)
-            .map(|_| {
-                let used = Arc::clone(&used);
-                spawn(move || {
-                    let home = std::thread::current().id();
-                    used.lock().unwrap().insert(home);
-                    for _ in 0..20 {
-                        thread::yield_now();
-                        assert_eq!(std::thread::current().id(), home);
-                    }
-                })
-            })
-            .collect();
+    fn burst() {
+        let (own, begins) = (std::thread::current().id(), Arc::new(AtomicBool::new(false)));
+        occupy_other_worker(&begins);
+        let elsewhere = Arc::new(AtomicUsize::new(0));
+        let stays = || {
+            let elsewhere = Arc::clone(&elsewhere);
+            move || {
+                let home = std::thread::current().id();
+                elsewhere.fetch_add(usize::from(home != own), SeqCst);
+                for _ in 0..20 {
+                    thread::yield_now();
+                    assert_eq!(std::thread::current().id(), home);
+                }
+            }
+        };
+        let handles: Vec<_> = (0..200).map(|_| spawn(stays())).collect();
+        let at_home: Vec<_> = (0..20).map(|_| spawn_local(stays())).collect();
+        let placed = dormouse::metrics().total.placements as usize;
+        begins.store(true, SeqCst);
+        assert!((80..=100).contains(&placed), "{placed} of 200 were placed elsewhere");
+        keep_worker_until(|| elsewhere.load(SeqCst) > placed);
         handles.into_iter().for_each(|handle| handle.join().unwrap());
-        used.lock().unwrap().len()
+        at_home.into_iter().for_each(|handle| handle.join().unwrap());
     }
-    bounded(10, || {
-        let reaches = || Builder::new().workers(2).run(burst).unwrap() == 2;
-        // On a busy machine the other worker's thread may get no processor in time: once in a thousand.
-        assert!((0..3).any(|_| reaches()));
-    });
+    bounded(60, || Builder::new().workers(2).run(burst).unwrap());
 }
 
 #[test]

@@ -82,7 +82,11 @@ fn the_last_of_a_few_children_waits_for_no_patience() {
 fn a_heavy_worker_helps_a_light_one_that_computes() {
     on_workers(2, || {
         let (own, born) = (thread_number(), Arc::new(Mutex::new(Vec::new())));
-        for _ in 0..400 {
+        for nth in 0..400 {
+            if nth % 32 == 0 {
+                // The other one takes what waits while this one waits for a processor.
+                thread::yield_now();
+            }
             let born = Arc::clone(&born);
             spawn(move || {
                 born.lock().unwrap().push((thread_number(), thread::current()));

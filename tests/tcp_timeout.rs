@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tcp_support::*;
 
 /// How much later than its timeout a wait may end on a loaded machine.
-const SLACK: Duration = Duration::from_millis(600);
+const SLACK: Duration = Duration::from_millis(1500);
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -39,7 +39,11 @@ fn reads_and_writes_expire_as_would_block() {
             ours.set_write_timeout(Some(timeout)).unwrap();
             expires(timeout, ErrorKind::WouldBlock, || (&ours).read(&mut [0; 4]));
             expires(timeout, ErrorKind::WouldBlock, || ours.peek(&mut [0; 4]));
-            expires(timeout, ErrorKind::WouldBlock, || (&ours).write(&[0; 1 << 20]));
+            // The kernel may find room once more.
+            expires(timeout, ErrorKind::WouldBlock, || -> io::Result<()> {
+                while (&ours).write(&[0; 1 << 20])? > 0 {}
+                Ok(())
+            });
         }
     });
 }
@@ -88,7 +92,10 @@ fn being_woken_in_vain_does_not_move_the_deadline() {
     run_with(1, || {
         let (ours, peer) = pair();
         ours.set_read_timeout(Some(ms(150))).unwrap();
-        let reader = spawn_local(move || expires(ms(150), ErrorKind::WouldBlock, || (&ours).read(&mut [0])));
+        let reader = spawn_local(move || {
+            expires(ms(150), ErrorKind::WouldBlock, || (&ours).read(&mut [0]));
+            ours
+        });
         settle();
         let mut disturbed = 0;
         let start = Instant::now();
@@ -97,7 +104,7 @@ fn being_woken_in_vain_does_not_move_the_deadline() {
             socket2::SockRef::from(&peer).send_out_of_band(b"!").unwrap();
             disturbed += 1;
         }
-        reader.join().unwrap();
+        drop(reader.join().unwrap());
         assert!(disturbed >= 2, "the reader was hardly disturbed: {disturbed}");
     });
 }
@@ -106,17 +113,17 @@ fn being_woken_in_vain_does_not_move_the_deadline() {
 fn read_exact_has_a_deadline_for_each_read() {
     run_with(1, || {
         let (mut ours, mut peer) = pair();
-        ours.set_read_timeout(Some(ms(300))).unwrap();
+        ours.set_read_timeout(Some(ms(900))).unwrap();
         let slow = spawn_local(move || {
             for byte in 0..5 {
-                thread::sleep(ms(80));
+                thread::sleep(ms(250));
                 peer.write_all(&[byte]).unwrap();
             }
             peer
         });
         let start = Instant::now();
         ours.read_exact(&mut [0; 5]).unwrap();
-        assert!(start.elapsed() >= ms(400));
+        assert!(start.elapsed() >= ms(1250));
         slow.join().unwrap();
     });
 }

@@ -135,6 +135,10 @@ fn an_idle_process_makes_no_wake_ups() {
                         })
                     })
                     .collect();
+                // Keeps this worker until the other has started some.
+                while WORKERS[1].load(SeqCst) == 0 {
+                    std::thread::yield_now();
+                }
                 handles.into_iter().for_each(|handle| handle.join().unwrap());
             })
             .unwrap();
