@@ -108,6 +108,12 @@ pub(super) fn is_same(one: &libc::sigaction, other: &libc::sigaction) -> bool {
 /// address of its errno.
 #[inline(never)]
 pub(super) fn call_previous(thread: *mut libc::c_int, signal: i32, call: impl FnOnce(&libc::sigaction)) {
+    // ORDERING: Acquire; pairs with the Release exchange in `remember`.
+    let first = PREVIOUS[signal as usize].load(Ordering::Acquire);
+    // As most programs have it: the kernel is asked for nothing then.
+    if first.is_null() {
+        return;
+    }
     let marker = 0u8;
     let (stack, frame) = (alternate_stack(), (&raw const marker).addr());
     let own = find(thread, signal);
@@ -119,11 +125,6 @@ pub(super) fn call_previous(thread: *mut libc::c_int, signal: i32, call: impl Fn
         call_link(active, inner.cast_mut(), call);
         // ORDERING: Relaxed; as above.
         return active.link.store(outer, Ordering::Relaxed);
-    }
-    // ORDERING: Acquire; pairs with the Release exchange in `remember`.
-    let first = PREVIOUS[signal as usize].load(Ordering::Acquire);
-    if first.is_null() {
-        return;
     }
     if let Some(active) = own.or_else(|| take_place(thread, signal)) {
         // ORDERING: Relaxed; read by this thread alone.
