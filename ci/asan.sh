@@ -44,5 +44,6 @@ asan -p dormouse-runtime --lib -- --skip a_connection_pays --skip stack::tests::
     --skip under_mlockall --skip without_address_space
 asan -p dormouse "${behaviours[@]}" --no-fail-fast -- \
     --skip a_smaller_main_stack_overflows_sooner --skip leave_nothing_behind --skip the_smallest_stack_is_enough \
-    --skip a_thousand_at_a_time --skip without_a_thread --skip a_handler_that_leaves --skip after_a_handler_has_left
+    --skip a_thousand_at_a_time --skip without_a_thread --skip connections_that_wait_hold_no_buffer \
+    --skip a_handler_that_leaves --skip after_a_handler_has_left
 echo "asan: passed in $SECONDS s"

@@ -4,7 +4,8 @@ mod support;
 
 use dormouse::metrics::{Metrics, WorkerMetrics};
 use dormouse::os::unix::net::UnixStream;
-use dormouse::{Builder, metrics, spawn, thread};
+use dormouse::sync::WaitGroup;
+use dormouse::{Builder, Handle, metrics, pressure, spawn, thread};
 use dormouse_runtime::blocking;
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -48,6 +49,37 @@ fn gauges_tell_where_coroutines_stand() {
             assert_eq!((after.live, after.ready, after.parked, after.unstarted), (1, 0, 0, 0));
         });
     });
+}
+
+/// Each asks in the middle of its worker's turn, in which some have started and others have not.
+#[test]
+fn a_coroutine_that_has_just_started_counts_once() {
+    const COUNT: usize = 60;
+    let live = bounded(10, || {
+        run(|| {
+            let (handle, all) = (Handle::current(), WaitGroup::new());
+            let ask = move |handle: Handle| {
+                let total = handle.metrics().total;
+                [handle.pressure().live, total.live + total.unstarted]
+            };
+            let asking: Vec<_> = (0..COUNT)
+                .map(|_| {
+                    let (handle, asks) = (handle.clone(), all.clone());
+                    spawn(move || {
+                        let answer = std::thread::spawn(move || ask(handle)).join().unwrap();
+                        drop(asks);
+                        thread::park();
+                        answer
+                    })
+                })
+                .collect();
+            assert_eq!(pressure().live, COUNT + 1);
+            all.wait();
+            asking.iter().for_each(|asking| asking.thread().unpark());
+            asking.into_iter().map(|asking| asking.join().unwrap()).collect::<Vec<_>>()
+        })
+    });
+    assert_eq!(live, [[COUNT + 1; 2]; COUNT]);
 }
 
 #[test]

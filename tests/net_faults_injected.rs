@@ -2,9 +2,12 @@
 //! are brought about by a seccomp(2) filter that refuses one system call on the test's own thread: a coroutine's
 //! worker, or a plain thread.
 mod net_support;
+#[path = "support/seccomp.rs"]
+mod seccomp;
 
 use dormouse::net::{TcpListener, TcpStream};
 use net_support::*;
+use seccomp::answer_calls;
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,25 +15,7 @@ use std::time::Instant;
 
 /// From now on, system call `number` fails with `errno` on this thread.
 fn refuse(number: libc::c_long, errno: i32) {
-    let code = |code: u32| code as u16;
-    let load = code(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS);
-    let jump = code(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K);
-    let give = code(libc::BPF_RET | libc::BPF_K);
-    // SAFETY: these four compute.
-    let mut filter = unsafe {
-        [
-            libc::BPF_STMT(load, std::mem::offset_of!(libc::seccomp_data, nr) as u32),
-            libc::BPF_JUMP(jump, number as u32, 0, 1),
-            libc::BPF_STMT(give, libc::SECCOMP_RET_ERRNO | errno as u32),
-            libc::BPF_STMT(give, libc::SECCOMP_RET_ALLOW),
-        ]
-    };
-    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
-    // SAFETY: takes integers.
-    assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
-    // SAFETY: reads the program, which is alive and has that many instructions.
-    let answer = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
-    assert_eq!(answer, 0, "no filter: {}", std::io::Error::last_os_error());
+    answer_calls(number, libc::SECCOMP_RET_ERRNO | errno as u32);
 }
 
 /// Runs `body` on a plain thread, and in a coroutine, each on a thread of its own.

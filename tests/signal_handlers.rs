@@ -1,11 +1,15 @@
 //! What else is there for a signal: what was there before listeners came, and what takes the place of their handler.
 
+#[path = "support/seccomp.rs"]
+mod seccomp;
 mod support;
 
 use dormouse::signal::{self, Signals};
 use dormouse::{run, spawn, thread};
+use seccomp::answer_calls;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 use support::{child, threads, threads_become};
 
@@ -51,6 +55,27 @@ extern "C" fn second(signal: libc::c_int, info: *mut libc::siginfo_t, context: *
 
 fn counts() -> (usize, usize) {
     (FIRST.load(SeqCst), SECOND.load(SeqCst))
+}
+
+/// A sandbox may end a program that makes a call it never made before.
+#[test]
+fn where_no_handler_was_nothing_is_asked_of_the_kernel_for_it() {
+    let ended = child("where_no_handler_was_nothing_is_asked_of_the_kernel_for_it", 20, || {
+        let signals = Signals::new(&[signal::SIGUSR1]).unwrap();
+        let (raised, was_raised) = channel();
+        std::thread::spawn(move || {
+            answer_calls(libc::SYS_sigaltstack, libc::SECCOMP_RET_KILL_PROCESS);
+            raise(signal::SIGUSR1);
+            raised.send(()).unwrap();
+            // The end of a thread of std makes that call.
+            loop {
+                std::thread::park();
+            }
+        });
+        was_raised.recv().unwrap();
+        assert_eq!(signals.try_wait().unwrap(), Some(signal::SIGUSR1));
+    });
+    ended.succeeded();
 }
 
 #[test]
@@ -163,12 +188,23 @@ extern "C" fn leaves(_: libc::c_int) {
     unsafe { libc::setcontext(WAY_OUT.load(SeqCst)) };
 }
 
+/// What no call sets errno to.
+const UNTOUCHED: i32 = 4000;
+
+/// The errno of this thread.
+fn errno() -> *mut libc::c_int {
+    // SAFETY: always there.
+    unsafe { libc::__errno_location() }
+}
+
 extern "C" fn raises() {
+    // SAFETY: of this thread.
+    unsafe { *errno() = UNTOUCHED };
     raise(TO_RAISE.load(SeqCst));
 }
 
-/// Sends a signal to this thread, whose handler may leave or not. For one thread at a time.
-fn raise_away(signal: i32) {
+/// Sends a signal to this thread, whose handler may leave or not, and gives the errno after it. For one thread at a time.
+fn raise_away(signal: i32) -> i32 {
     let mut stack = vec![0u8; 256 << 10];
     // SAFETY: two zeroed contexts are there to be written to.
     let [mut here, mut away]: [libc::ucontext_t; 2] = unsafe { std::mem::zeroed() };
@@ -182,6 +218,8 @@ fn raise_away(signal: i32) {
     unsafe { libc::makecontext(&raw mut away, raises, 0) };
     // SAFETY: comes back once, by the handler or by the link.
     assert_eq!(unsafe { libc::swapcontext(&raw mut here, &raw const away) }, 0);
+    // SAFETY: of this thread.
+    unsafe { *errno() }
 }
 
 /// Installs a handler for another signal than SIGUSR1, too.
@@ -200,16 +238,17 @@ fn a_handler_that_leaves_is_called_each_time_and_so_are_others() {
         install_for(signal::SIGUSR2, first);
         let signals = Signals::new(&[signal::SIGUSR1, signal::SIGUSR2]).unwrap();
         for round in 1..=20 {
-            raise_away(signal::SIGUSR1);
+            assert_eq!(raise_away(signal::SIGUSR1), UNTOUCHED);
             assert_eq!((signals.wait().unwrap(), LEFT.load(SeqCst)), (signal::SIGUSR1, round));
-            raise_away(signal::SIGUSR2);
+            assert_eq!(raise_away(signal::SIGUSR2), UNTOUCHED);
             assert_eq!((signals.wait().unwrap(), FIRST.load(SeqCst)), (signal::SIGUSR2, round));
         }
     });
     ended.succeeded();
 }
 
-/// More threads than may be in a handler at a time; what they leave behind when they end is not lost.
+/// More threads than may be in a handler at a time; what they leave behind when they end is not lost. To find it, calls fail: the
+/// program is not to see that in its errno.
 #[test]
 fn threads_that_end_after_a_handler_has_left_are_in_nobodys_way() {
     let ended = child("threads_that_end_after_a_handler_has_left_are_in_nobodys_way", 60, || {
@@ -218,16 +257,17 @@ fn threads_that_end_after_a_handler_has_left_are_in_nobodys_way() {
         let crowd = |stack_size: usize| {
             let (count, end, turn) = (250, Barrier::new(251), std::sync::Mutex::new(()));
             std::thread::scope(|s| {
-                for _ in 0..count {
-                    let leaves = || {
-                        let taken = turn.lock().unwrap();
-                        raise_away(signal::SIGUSR1);
-                        drop(taken);
-                        end.wait();
-                    };
-                    std::thread::Builder::new().stack_size(stack_size).spawn_scoped(s, leaves).unwrap();
-                }
+                let away = || {
+                    let taken = turn.lock().unwrap();
+                    let errno = raise_away(signal::SIGUSR1);
+                    drop(taken);
+                    end.wait();
+                    errno
+                };
+                let start = |_| std::thread::Builder::new().stack_size(stack_size).spawn_scoped(s, away).unwrap();
+                let threads: Vec<_> = (0..count).map(start).collect();
                 end.wait();
+                assert!(threads.into_iter().all(|thread| thread.join().unwrap() == UNTOUCHED));
             });
             count
         };

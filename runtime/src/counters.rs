@@ -79,7 +79,9 @@ pub(crate) struct Counters {
     pub(crate) long_runs: Count,
     /// Nanoseconds.
     pub(crate) longest_run: Count,
-    /// Gauge: started coroutines. Right at any time, for who tells of what a worker keeps that never comes to the end of its turn.
+    /// Started coroutines at this very moment, for who tells of what a worker keeps that never comes to the end of its turn.
+    pub(crate) kept: Count,
+    /// Gauge: started coroutines. Of the same moment as `unstarted`: in between, one that has just started would count as both.
     pub(crate) live: Count,
     /// Gauge: those of them that could run.
     pub(crate) ready: Count,
@@ -111,6 +113,7 @@ impl Counters {
             timer_expiries: Count::new(),
             long_runs: Count::new(),
             longest_run: Count::new(),
+            kept: Count::new(),
             live: Count::new(),
             ready: Count::new(),
             parked: Count::new(),

@@ -233,7 +233,7 @@ impl Drop for Crew {
 fn report_stuck(threads: &[(Arc<Remote>, JoinHandle<()>)]) {
     for (remote, thread) in threads.iter().filter(|(_, thread)| !thread.is_finished()) {
         let name = thread.thread().name().unwrap_or("<unnamed>");
-        let others = remote.counters.live.read().saturating_sub(1);
+        let others = remote.counters.kept.read().saturating_sub(1);
         match remote.shown.who_runs() {
             Some(who) => report(format_args!(
                 "worker '{name}' runs {who}, which does not yield; the thread is left running, and {others} other \

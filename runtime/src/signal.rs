@@ -28,6 +28,10 @@
 //! that Ctrl-C does not end. A handler that was there before is called, too. Where SIGCHLD was ignored, or had SA_NOCLDWAIT,
 //! children leave nothing to be waited for, as before.
 //!
+//! That earlier handler may leave by longjmp(3). On a thread without an alternate stack (sigaltstack(2); workers and the threads
+//! of std have one), a signal that afterwards comes deeper on the stack than the one it left looks like one within that call, and the
+//! earlier handler is not called for it, nor for any other until one comes from less deep. Listeners hear of all of them.
+//!
 //! A handler that other code installs later takes the place of this one, and if it does not call the one before it, listeners
 //! hear nothing. Nobody is told of that. So each listener that is made, and each wait that finds no signal, looks who is
 //! there and puts this handler back, which from then on calls that other one. In between, and during a wait that has
@@ -64,7 +68,8 @@ pub use crate::sys::signal::numbers::{
 
 /// Listens for signals, from its making on: none that comes between two waits is lost.
 ///
-/// Coroutines and threads may share one; each signal then goes to one of them. Each listener gets them all.
+/// Coroutines and threads may share one; each signal then goes to one of them. Each listener gets them all. A handler that was there
+/// before is called, too, but for one case in which it has left by longjmp(3) before, which the [module](self) tells of.
 ///
 /// # Examples
 ///

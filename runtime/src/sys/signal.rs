@@ -4,7 +4,7 @@
 //! and then whatever handler was there before.
 //!
 //! Invariant 1: everything reached from the handler is async-signal-safe: no allocation, no lock, no unwinding. It leaves errno as
-//! it was.
+//! it was, and so does a handler before ours find it.
 //! Invariant 2: one handler runs on a thread at a time. The alternate stack that std gives each thread has 8 KiB, and one frame of
 //! the kernel's takes 3 of them.
 //! Invariant 3: a handler that was there before ours (`chain.rs`) may leave by longjmp(3), as it might before: nothing is to be undone in the
@@ -139,7 +139,12 @@ extern "C" fn on_signal(signal: libc::c_int, info: *mut libc::siginfo_t, context
     if let Some(deliver) = DELIVER.get() {
         deliver(signal);
     }
-    call_previous(errno, signal, |action| call(action, signal, info, context));
+    call_previous(errno, signal, |action| {
+        // Invariant 3: it may not come back.
+        // SAFETY: as above.
+        unsafe { *errno = kept };
+        call(action, signal, info, context);
+    });
     // SAFETY: as above.
     unsafe { *errno = kept };
 }

@@ -16,6 +16,7 @@ impl Worker {
         let resumes = popped.wrapping_sub(popped_before).wrapping_add(started.wrapping_sub(started_before));
         counters.resumes.add(u64::from(resumes));
         let (live, ready) = (self.slots.borrow().len(), self.ready.len() as usize);
+        counters.live.set(live as u64);
         counters.ready.set(ready as u64);
         counters.parked.set(live.saturating_sub(ready + running) as u64);
         counters.unstarted.set((self.spawns.len() + self.starved.borrow().len()) as u64);

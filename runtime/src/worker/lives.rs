@@ -45,7 +45,7 @@ impl Worker {
             slot
         });
         self.enter(index, &slot.record);
-        self.remote.counters.live.add(1);
+        self.remote.counters.kept.add(1);
         let slot = std::ptr::from_mut(slot);
         drop(slots);
         self.resume_at(index, slot);
@@ -124,7 +124,7 @@ impl Worker {
                 None
             }
         };
-        self.remote.counters.live.take_one();
+        self.remote.counters.kept.take_one();
         let stack = coroutine.into_stack();
         let size = stack.size();
         self.release(stack);

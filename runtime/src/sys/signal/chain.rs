@@ -14,7 +14,8 @@
 //! top: a place is taken for what it is, unless a handler of others, which has taken the place of ours since, calls ours from
 //! below. On a thread that has no such stack it must not be deeper than it was.
 //! Invariant 5: a place changes hands by an exchange of its owner's number, and only a free one, one whose owner has ended, and one that was
-//! inherited from a parent process with its thread. Before the number of the new owner stands there, so does the rest.
+//! inherited from a parent process with its thread; or that of its owner, who enters anew. Before the number of the new owner stands
+//! there, so does the rest: with SA_NODEFER, a handler of others in the place of ours may be entered again at any instruction.
 
 use crate::sys::errno;
 use std::mem::MaybeUninit;
@@ -108,6 +109,12 @@ pub(super) fn is_same(one: &libc::sigaction, other: &libc::sigaction) -> bool {
 /// address of its errno.
 #[inline(never)]
 pub(super) fn call_previous(thread: *mut libc::c_int, signal: i32, call: impl FnOnce(&libc::sigaction)) {
+    // ORDERING: Acquire; pairs with the Release exchange in `remember`.
+    let first = PREVIOUS[signal as usize].load(Ordering::Acquire);
+    // As most programs have it: the kernel is asked for nothing then.
+    if first.is_null() {
+        return;
+    }
     let marker = 0u8;
     let (stack, frame) = (alternate_stack(), (&raw const marker).addr());
     let own = find(thread, signal);
@@ -120,16 +127,8 @@ pub(super) fn call_previous(thread: *mut libc::c_int, signal: i32, call: impl Fn
         // ORDERING: Relaxed; as above.
         return active.link.store(outer, Ordering::Relaxed);
     }
-    // ORDERING: Acquire; pairs with the Release exchange in `remember`.
-    let first = PREVIOUS[signal as usize].load(Ordering::Acquire);
-    if first.is_null() {
-        return;
-    }
-    if let Some(active) = own.or_else(|| take_place(thread, signal)) {
-        // ORDERING: Relaxed; read by this thread alone.
-        active.stack.store(stack, Ordering::Relaxed);
-        // ORDERING: Relaxed; as above.
-        active.frame.store(frame, Ordering::Relaxed);
+    if let Some(active) = take_place(own) {
+        occupy(active, &Entry { thread, signal, stack, frame, first });
         call_link(active, first, call);
         leave(active);
     }
@@ -139,7 +138,7 @@ pub(super) fn call_previous(thread: *mut libc::c_int, signal: i32, call: impl Fn
 fn find(thread: *mut libc::c_int, signal: i32) -> Option<&'static Active> {
     let own = own_number();
     ACTIVE.iter().find(|active| {
-        // ORDERING: Acquire; pairs with the Release store in `take_place`: the rest is this owner's.
+        // ORDERING: Acquire; pairs with the Release store in `occupy`: the rest is this owner's.
         let owner = active.owner.load(Ordering::Acquire);
         // ORDERING: Relaxed; ordered by the Acquire load of `owner` above.
         let is_own = active.thread.load(Ordering::Relaxed) == thread;
@@ -152,23 +151,48 @@ fn find(thread: *mut libc::c_int, signal: i32) -> Option<&'static Active> {
 
 /// Whether an entry there is one within the call that this place is of (invariant 4).
 fn is_within(active: &Active, stack: usize, frame: usize) -> bool {
-    // ORDERING: Relaxed; written by this thread, in `call_previous`.
+    // ORDERING: Relaxed; written by this thread, in `occupy`.
     let is_there = active.stack.load(Ordering::Relaxed) == stack;
     // ORDERING: Relaxed; as above.
     is_there && frame < active.frame.load(Ordering::Relaxed)
 }
 
-/// A place for this thread: a free one, or else one whose owner has ended.
-fn take_place(thread: *mut libc::c_int, signal: i32) -> Option<&'static Active> {
-    let free = ACTIVE.iter().find(|active| exchange(active, NOBODY, TAKEN));
-    let taken = free.or_else(|| ACTIVE.iter().find(|active| take_over(active)))?;
+/// A place for this thread: the one that it has left behind, a free one, or else one whose owner has ended.
+fn take_place(own: Option<&'static Active>) -> Option<&'static Active> {
+    // A signal that came since may have used it, and freed it for anybody.
+    let left = own.filter(|active| exchange(active, own_number(), TAKEN));
+    let free = || ACTIVE.iter().find(|active| exchange(active, NOBODY, TAKEN));
+    left.or_else(free).or_else(|| ACTIVE.iter().find(|active| take_over(active)))
+}
+
+/// Who enters.
+struct Entry {
+    /// As [`Active::thread`].
+    thread: *mut libc::c_int,
+    /// As [`Active::signal`].
+    signal: i32,
+    /// As [`Active::stack`].
+    stack: usize,
+    /// As [`Active::frame`].
+    frame: usize,
+    /// The handler that is to be called.
+    first: *mut Link,
+}
+
+/// Makes a place that was taken this thread's (invariant 5).
+fn occupy(taken: &Active, entry: &Entry) {
     // ORDERING: Relaxed; published by the Release store of `owner` below.
-    taken.thread.store(thread, Ordering::Relaxed);
+    taken.thread.store(entry.thread, Ordering::Relaxed);
     // ORDERING: Relaxed; as above.
-    taken.signal.store(signal, Ordering::Relaxed);
+    taken.signal.store(entry.signal, Ordering::Relaxed);
+    // ORDERING: Relaxed; as above.
+    taken.stack.store(entry.stack, Ordering::Relaxed);
+    // ORDERING: Relaxed; as above.
+    taken.frame.store(entry.frame, Ordering::Relaxed);
+    // ORDERING: Relaxed; as above.
+    taken.link.store(entry.first, Ordering::Relaxed);
     // ORDERING: Release; pairs with the Acquire load in `find`.
     taken.owner.store(own_number(), Ordering::Release);
-    Some(taken)
 }
 
 fn leave(active: &Active) {
@@ -179,7 +203,7 @@ fn leave(active: &Active) {
 }
 
 fn exchange(active: &Active, from: i32, to: i32) -> bool {
-    // ORDERING: Acquire; pairs with the Release stores in `leave` and `take_place`; a failure publishes nothing.
+    // ORDERING: Acquire; pairs with the Release stores in `leave` and `occupy`; a failure publishes nothing.
     active.owner.compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed).is_ok()
 }
 
