@@ -22,11 +22,14 @@
 //! Invariant 4: once the word says `DONE`, the runner touches it no more: the holder may free it. In `TAKING` the runner is a
 //! few instructions from there; a holder who comes then waits for them.
 //! Invariant 5: `WAITING_HERE` is a `WAITING` in which the holder is on the runner's own thread, until it has left that state. So nobody else
-//! touches the word meanwhile, and neither of the two needs an exchange, which is dear.
+//! touches the word meanwhile, and neither of the two needs an exchange, which is dear. Debug assertions see to that (`here.rs`).
 
 #![allow(unsafe_code)]
 
+mod here;
+
 use crate::atomic::{AtomicU32, Ordering, SharedCell, yield_now};
+use here::Here;
 use std::mem::ManuallyDrop;
 
 /// Not finished, nobody waits.
@@ -85,6 +88,8 @@ pub(crate) struct JoinWord<W, T> {
     word: AtomicU32,
     /// Invariant 1.
     left: SharedCell<Left<W, T>>,
+    /// Invariant 5.
+    here: Here,
 }
 
 // SAFETY: what is left goes from the holder's thread to the runner's, one of them at a time (invariant 1).
@@ -94,7 +99,7 @@ unsafe impl<W: Send, T: Send> Sync for JoinWord<W, T> {}
 
 impl<W, T> JoinWord<W, T> {
     pub(crate) fn new() -> JoinWord<W, T> {
-        JoinWord { word: AtomicU32::new(PENDING), left: SharedCell::new(Left { nothing: () }) }
+        JoinWord { word: AtomicU32::new(PENDING), left: SharedCell::new(Left { nothing: () }), here: Here::new() }
     }
 
     /// The runner's end, after the result was written. By a pointer, since a reference would have to be good until this returns
@@ -109,6 +114,8 @@ impl<W, T> JoinWord<W, T> {
         let word = unsafe { &(*this).word };
         // ORDERING: Relaxed; where it says so, this thread has written it.
         if word.load(Ordering::Relaxed) == WAITING_HERE {
+            // SAFETY: as above.
+            unsafe { &(*this).here }.check();
             // SAFETY: invariants 1 and 5; it does not say `DONE` yet, so alive.
             return Finished::Awaited(unsafe { Self::take_over(this) });
         }
@@ -175,6 +182,17 @@ impl<W, T> JoinWord<W, T> {
         self.left.with_mut(|left| ManuallyDrop::into_inner(unsafe { std::ptr::read(&raw const (*left).waiter) }))
     }
 
+    /// As `take_waiter`, where it said `WAITING_HERE`.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    unsafe fn take_waiter_here(&self) -> W {
+        self.here.check();
+        // SAFETY: the caller's word.
+        unsafe { self.take_waiter() }
+    }
+
     /// # Safety
     ///
     /// The task is there and the caller's, by invariant 1.
@@ -212,6 +230,7 @@ impl<W, T> JoinWord<W, T> {
         // SAFETY: the word said `PENDING`, since when only the holder can have left it otherwise than by the end: the cell is its.
         self.left.with_mut(|left| unsafe { (*left).waiter = ManuallyDrop::new(make()) });
         if here {
+            self.here.note();
             // ORDERING: Relaxed; read by this thread only (invariant 5).
             self.word.store(WAITING_HERE, Ordering::Relaxed);
             return true;
@@ -253,7 +272,9 @@ impl<W, T> JoinWord<W, T> {
         // ORDERING: Acquire pairs with the Release half of `finish`, if that came first; nothing is published.
         match self.word.fetch_update(Ordering::Acquire, Ordering::Acquire, pend) {
             // SAFETY: invariant 1: the holder left the state.
-            Ok(WAITING | WAITING_HERE) => Withdrawn::Waiter(unsafe { self.take_waiter() }),
+            Ok(WAITING) => Withdrawn::Waiter(unsafe { self.take_waiter() }),
+            // SAFETY: as above.
+            Ok(WAITING_HERE) => Withdrawn::Waiter(unsafe { self.take_waiter_here() }),
             // SAFETY: as above.
             Ok(TASKED) => Withdrawn::Task(unsafe { self.take_task() }),
             Ok(_) => Withdrawn::Nothing,
@@ -276,7 +297,9 @@ impl<W, T> JoinWord<W, T> {
             self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| (word & END == 0).then_some(DETACHED));
         match put {
             // SAFETY: invariant 1: the holder left the state.
-            Ok(WAITING | WAITING_HERE) => drop(unsafe { self.take_waiter() }),
+            Ok(WAITING) => drop(unsafe { self.take_waiter() }),
+            // SAFETY: as above.
+            Ok(WAITING_HERE) => drop(unsafe { self.take_waiter_here() }),
             // SAFETY: as above.
             Ok(TASKED) => drop(unsafe { self.take_task() }),
             Err(word) if word != DONE && is_abandoned() => return false,
@@ -338,7 +361,7 @@ mod as_parties {
     /// By a holder on the runner's thread.
     #[cfg(not(dormouse_loom))]
     pub(super) fn leave_here<W, T>(word: &JoinWord<W, T>, waiter: W) -> bool {
-        // SAFETY: each test that calls this has one thread.
+        // SAFETY: each test that calls this has one thread, or asks what is said to one that breaks its word.
         unsafe { word.leave(true, || waiter) }
     }
 

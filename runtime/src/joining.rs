@@ -153,3 +153,52 @@ unsafe fn leave_task(word: &JoinWord<Waiter, Task>, record: &RecordRef, waker: &
     // SAFETY: as above.
     unsafe { word.leave_task(task) }
 }
+
+#[cfg(all(test, not(dormouse_loom)))]
+mod tests {
+    use super::*;
+    use crate::{Builder, cancel, thread};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    fn own_record() -> RecordRef {
+        current::with_worker(|worker| worker.expect("on a worker").with_running(|slot| slot.record.clone()))
+    }
+
+    /// What a coroutine has left that waits, by `wait`, for an end on its own worker, and is cancelled.
+    fn left_by_a_cancelled(
+        wait: impl FnOnce(&JoinWord<Waiter, Task>, &RecordRef) + Send + 'static,
+    ) -> Withdrawn<Waiter, Task> {
+        let run = Builder::new().workers(1).run(|| {
+            let joins = thread::spawn(move || {
+                let word = JoinWord::new();
+                wait(&word, &own_record());
+                // SAFETY: the holder.
+                unsafe { word.withdraw() }
+            });
+            thread::yield_now();
+            joins.cancel();
+            joins.join().expect("it answers its cancel")
+        });
+        run.expect("the runtime starts")
+    }
+
+    #[test]
+    fn a_join_that_is_struck_takes_back_what_it_left() {
+        let left = left_by_a_cancelled(|word, record| {
+            // SAFETY: the holder.
+            let ending = cancel::as_errors(|| unsafe { await_end(word, record) });
+            assert_eq!(ending, Ending::Struck);
+        });
+        assert!(matches!(left, Withdrawn::Nothing));
+    }
+
+    #[test]
+    fn a_join_that_throws_takes_back_what_it_left() {
+        let left = left_by_a_cancelled(|word, record| {
+            // SAFETY: the holder.
+            let thrown = catch_unwind(AssertUnwindSafe(|| unsafe { await_end(word, record) }));
+            assert!(thrown.is_err_and(|payload| payload.is::<crate::Cancelled>()));
+        });
+        assert!(matches!(left, Withdrawn::Nothing));
+    }
+}

@@ -70,6 +70,25 @@ fn what_is_left_on_the_runners_thread_is_as_good() {
     assert_eq!([&first, &second].map(Arc::strong_count), [1, 1]);
 }
 
+/// Whatever meets it elsewhere stops short of the waiter.
+#[cfg(debug_assertions)]
+#[test]
+fn what_is_left_for_one_thread_is_not_taken_on_another() {
+    fn on_another(word: &JoinWord<Arc<u64>, u64>, acts: fn(&JoinWord<Arc<u64>, u64>)) -> bool {
+        std::thread::scope(|s| s.spawn(|| acts(word)).join()).is_ok()
+    }
+    let waiter = Arc::new(1);
+    let ends = JoinWord::new();
+    assert!(leave_here(&ends, Arc::clone(&waiter)) && !on_another(&ends, |word| drop(finish(word))));
+    assert!(matches!(finish(&ends), End::Awaited(waiter) if *waiter == 1));
+    for acts in [|word: &JoinWord<_, _>| drop(withdraw(word)), |word: &JoinWord<_, _>| assert!(!detach(word))] {
+        let held = JoinWord::new();
+        assert!(leave_here(&held, Arc::clone(&waiter)) && !on_another(&held, acts));
+    }
+    // The third and the fourth were left where they are.
+    assert_eq!(Arc::strong_count(&waiter), 3);
+}
+
 /// In a child of fork(2) the runner may be in the middle of its end, for ever.
 #[test]
 fn a_handle_is_dropped_though_the_runner_never_says_done() {
