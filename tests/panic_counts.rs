@@ -2,6 +2,8 @@
 //! worker, and finds it again.
 
 mod support;
+#[path = "panic_counts/without_threads.rs"]
+mod without_threads;
 
 use dormouse::sync::mpsc::channel;
 use dormouse::{Builder, cancel, spawn, spawn_local, thread, time};
@@ -216,43 +218,6 @@ fn a_thousand_at_a_time() {
             all.into_iter().for_each(|one| one.join().unwrap());
             assert!(!panicking());
         });
-    });
-    ended.succeeded();
-}
-
-/// Where its first one cannot be had, nobody is thrown into an unwind, and all is well again after that.
-#[test]
-fn without_a_thread_everybody_counts_as_unwinding() {
-    let ended = child("without_a_thread_everybody_counts_as_unwinding", 20, || {
-        run(|| {
-            let no_threads = no_thread_is_to_be_had();
-            let other = spawn_local(|| {
-                unwinding(|| {
-                    thread::yield_now();
-                    thread::park();
-                    assert!(panicking());
-                });
-            });
-            settle();
-            assert!(panicking(), "it is on the thread's count");
-            let start = Instant::now();
-            assert_eq!(time::timeout(SOON, || thread::sleep(4 * SOON)), Ok(()), "nothing strikes");
-            assert!(start.elapsed() >= 4 * SOON);
-            let also = spawn_local(|| unwinding(thread::yield_now));
-            let waits = spawn_local(|| thread::park_timeout(4 * SOON));
-            settle();
-            waits.cancel();
-            assert!(waits.join().is_ok() && also.join().is_ok());
-            end(other);
-            assert!(!panicking());
-            drop(no_threads);
-            limit(libc::RLIMIT_AS, u64::MAX);
-            let other = suspended();
-            assert!(!panicking());
-            assert!(time::timeout(SOON, || thread::sleep(LONG)).is_err());
-            end(other);
-        });
-        assert!(!panicking());
     });
     ended.succeeded();
 }
