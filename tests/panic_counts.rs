@@ -7,13 +7,14 @@ mod without_threads;
 
 use dormouse::sync::mpsc::channel;
 use dormouse::{Builder, cancel, spawn, spawn_local, thread, time};
+use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread::panicking;
 use std::time::{Duration, Instant};
-use support::{OnDrop, bounded, child, eventually, is_cancelled, limit, run};
+use support::{OnDrop, bounded, child, eventually, is_cancelled, limit, run, use_stack};
 
 const SOON: Duration = Duration::from_millis(5);
 const LONG: Duration = Duration::from_secs(3600);
@@ -385,4 +386,34 @@ fn one_that_waits_in_the_hook_lets_others_panic() {
         });
     });
     ended.succeeded();
+}
+
+/// Its memory below goes back while it waits, but not what it needs to go on, wherever in a page that ends.
+#[test]
+fn one_that_waits_for_long_keeps_what_it_needs() {
+    #[inline(never)]
+    fn deeper(frames: usize) {
+        let frame = black_box([frames; 4]);
+        if frames == 0 {
+            thread::park()
+        } else {
+            deeper(frames - 1)
+        }
+        assert!(black_box(frame).iter().all(|word| *word == frames), "frame {frames} was lost");
+    }
+    bounded(20, || {
+        run(|| {
+            let all: Vec<_> = (0..256)
+                .map(|frames| {
+                    spawn_local(move || {
+                        use_stack(16 << 10);
+                        unwinding(|| deeper(frames));
+                        assert!(!panicking());
+                    })
+                })
+                .collect();
+            thread::sleep(Duration::from_millis(1200));
+            all.into_iter().for_each(end);
+        });
+    });
 }

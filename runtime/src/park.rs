@@ -53,8 +53,9 @@ struct Struck;
 fn checked(worker: &Worker, point: Point) -> Result<Leave, Struck> {
     let terms = worker.with_running(|slot| slot.life.terms);
     let unwinding = std::thread::panicking();
-    if terms.is_plain() {
-        return Ok(Leave { shield: shield(worker, point == Point::Shielded, unwinding), unwinding, limit: NEVER });
+    if terms.is_plain() && !unwinding {
+        let shield = if point == Point::Shielded { Shield::Closed } else { Shield::Open };
+        return Ok(Leave { shield, unwinding, limit: NEVER });
     }
     checked_cold(worker, terms, point, unwinding)
 }
