@@ -2,16 +2,19 @@
 //! worker, and finds it again.
 
 mod support;
+#[path = "panic_counts/without_threads.rs"]
+mod without_threads;
 
 use dormouse::sync::mpsc::channel;
 use dormouse::{Builder, cancel, spawn, spawn_local, thread, time};
+use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread::panicking;
 use std::time::{Duration, Instant};
-use support::{OnDrop, bounded, child, eventually, is_cancelled, limit, run};
+use support::{OnDrop, bounded, child, eventually, is_cancelled, limit, run, use_stack};
 
 const SOON: Duration = Duration::from_millis(5);
 const LONG: Duration = Duration::from_secs(3600);
@@ -220,43 +223,6 @@ fn a_thousand_at_a_time() {
     ended.succeeded();
 }
 
-/// Where its first one cannot be had, nobody is thrown into an unwind, and all is well again after that.
-#[test]
-fn without_a_thread_everybody_counts_as_unwinding() {
-    let ended = child("without_a_thread_everybody_counts_as_unwinding", 20, || {
-        run(|| {
-            let no_threads = no_thread_is_to_be_had();
-            let other = spawn_local(|| {
-                unwinding(|| {
-                    thread::yield_now();
-                    thread::park();
-                    assert!(panicking());
-                });
-            });
-            settle();
-            assert!(panicking(), "it is on the thread's count");
-            let start = Instant::now();
-            assert_eq!(time::timeout(SOON, || thread::sleep(4 * SOON)), Ok(()), "nothing strikes");
-            assert!(start.elapsed() >= 4 * SOON);
-            let also = spawn_local(|| unwinding(thread::yield_now));
-            let waits = spawn_local(|| thread::park_timeout(4 * SOON));
-            settle();
-            waits.cancel();
-            assert!(waits.join().is_ok() && also.join().is_ok());
-            end(other);
-            assert!(!panicking());
-            drop(no_threads);
-            limit(libc::RLIMIT_AS, u64::MAX);
-            let other = suspended();
-            assert!(!panicking());
-            assert!(time::timeout(SOON, || thread::sleep(LONG)).is_err());
-            end(other);
-        });
-        assert!(!panicking());
-    });
-    ended.succeeded();
-}
-
 /// Whoever unwinds on whichever worker: each finds its own count, and a lock of std's is not poisoned by who only shares a worker.
 #[test]
 fn many_on_many_workers() {
@@ -420,4 +386,34 @@ fn one_that_waits_in_the_hook_lets_others_panic() {
         });
     });
     ended.succeeded();
+}
+
+/// Its memory below goes back while it waits, but not what it needs to go on, wherever in a page that ends.
+#[test]
+fn one_that_waits_for_long_keeps_what_it_needs() {
+    #[inline(never)]
+    fn deeper(frames: usize) {
+        let frame = black_box([frames; 4]);
+        if frames == 0 {
+            thread::park()
+        } else {
+            deeper(frames - 1)
+        }
+        assert!(black_box(frame).iter().all(|word| *word == frames), "frame {frames} was lost");
+    }
+    bounded(20, || {
+        run(|| {
+            let all: Vec<_> = (0..256)
+                .map(|frames| {
+                    spawn_local(move || {
+                        use_stack(16 << 10);
+                        unwinding(|| deeper(frames));
+                        assert!(!panicking());
+                    })
+                })
+                .collect();
+            thread::sleep(Duration::from_millis(1200));
+            all.into_iter().for_each(end);
+        });
+    });
 }

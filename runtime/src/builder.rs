@@ -82,6 +82,10 @@ impl Builder {
     /// even yield, with the worker that it keeps. The end of `run` cannot leave the calling thread, so it waits for such a
     /// one there for as long as it takes, and another worker, if there is one, says for whom.
     ///
+    /// One that is leaked while it waits in an unwind takes its part of std's count of panics with it. Only if no thread was to be had
+    /// for that ([`cancel`](mod@crate::cancel)), it stays with the thread: if that is the one that called `run`,
+    /// [`std::thread::panicking`] is `true` there until it ends.
+    ///
     /// Closures that have not started are dropped, each in the turn of a coroutine of its own; one whose destructor waits beyond the
     /// timeout is leaked as any other. Only what a destructor spawns at that very end, and what has waited in vain for a stack,
     /// is dropped by the worker's thread and no longer as a coroutine: there a destructor that waits blocks the thread, and the

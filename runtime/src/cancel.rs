@@ -66,16 +66,24 @@
 //! | in a `timeout`                  | passes through it                                 | the innermost one that is over ends its call |
 //! | in a `shield`                   | at the first point after it                       | the same                                  |
 //! | in a Drop of an unwind          | after that unwind, if the coroutine goes on       | the same, if it is inside still           |
+//! | in a wait begun while no thread is to be had for another's unwind | once that one has gone on; see below | the same           |
 //!
 //! That one coroutine waits in a Drop of its unwind changes nothing for the others of its worker: see
 //! [`thread::panicking`](crate::thread::panicking). If it waits for what another one holds, a timeout around that one's wait, or a cancel
 //! of it, ends both waits.
 //!
+//! That takes a thread for a moment, the first time. **If none can be had**, for 10 ms, nobody can tell who unwinds on that worker for
+//! as long as that wait lasts, and to throw into an unwind aborts the process. So nothing strikes in waits that begin there
+//! meanwhile, until it is certain again that nobody unwinds, and then at once; what waited before, or on other workers, is struck as ever.
+//! Peers are waited for as ever, too. A Drop that waits for what such a wait holds may then wait for ever, but for the operation's own
+//! limit (`recv_timeout`, `park_timeout`).
+//!
 //! Some operations do a part and then wait: `read_exact`, `write_all`, and a `write` to a stream, which as std's goes on until all is
 //! sent. How far they came is lost with their frame; `net::ReadCounted` and `net::WriteCounted` keep the count. So do
 //! `send_file_counted`, `net::copy_counted`, `write_all_buf` and a `net::BufWriter`, which goes on where it was.
 //!
-//! A panic hook had best not park: a panic in what is left of it then is one like any other, which calls the hook again.
+//! A panic hook had best not park: a panic in what is left of it then is one like any other, which calls the hook again. And where no
+//! thread can be had, as above, std takes its thread to be in the hook still, and aborts at the next panic there.
 //!
 //! In a program built with panic=abort nothing can unwind: what would cancel panics and says so, and so does a timeout.
 
@@ -311,6 +319,10 @@ pub(crate) fn check_on(worker: &Worker) {
     let terms = worker.with_running(|slot| slot.life.terms);
     if !terms.is_due() || terms.asks_for_errors() {
         return;
+    }
+    if std::thread::panicking() && !worker.is_certain() && !terms.forbids_parks() {
+        // Who makes that unsure needs a turn to end it, and code that asks in a loop gives none.
+        worker.yield_now(true);
     }
     if !std::thread::panicking() {
         throw();

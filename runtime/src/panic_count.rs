@@ -36,12 +36,20 @@ use crate::stack::{self, Stack};
 use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Duration;
 
 /// Coins that a worker borrows at first; later as many again as it has.
 const FEWEST: usize = 4;
 
 /// Coins in a purse, at most.
 const MOST: usize = 256;
+
+/// Coins that are taken off at a time, at most. More unwinds than that, each in a Drop of the one before, nobody has: then the
+/// count is not what it seems, or `panicking()` not its.
+const LIMIT: u32 = 1 << 16;
+
+/// Milliseconds between the tries to start a thread: what others leave free for a moment is enough.
+const PAUSES: [u64; 4] = [1, 2, 3, 4];
 
 /// What a purse is to do next.
 #[derive(Clone, Copy, Debug)]
@@ -182,16 +190,44 @@ impl Drop for Coin<'_> {
 /// Purses of workers that have ended, none of them empty: for those that come.
 static RESERVE: PerProcess<Lock<Vec<Purse>>> = PerProcess::new();
 
-/// One with coins in it. Fails if there is none in reserve, and neither a thread nor memory for another is to be had. To start a thread
-/// takes up to 4 KiB of the caller's stack; the unwinder has just had more.
+/// One with coins in it. Fails if there is none in reserve, and neither a thread nor memory for another is to be had, at once or after
+/// these pauses, in which the thread waits.
 #[cold]
-fn borrow(wanted: usize) -> io::Result<Purse> {
+fn borrow(wanted: usize, pauses: &[u64]) -> io::Result<Purse> {
+    persist(pauses, || borrow_now(wanted))
+}
+
+/// Tries until it succeeds, with these pauses between the tries.
+fn persist<T>(pauses: &[u64], mut tried: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let mut result = tried();
+    for pause in pauses {
+        if result.is_ok() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(*pause));
+        result = tried();
+    }
+    result
+}
+
+/// To start a thread takes up to 4 KiB of the caller's stack; the unwinder has just had more.
+fn borrow_now(wanted: usize) -> io::Result<Purse> {
     if let Some(purse) = RESERVE.present().and_then(|reserve| reserve.lock().pop()) {
         return Ok(purse);
     }
     let lender = std::thread::Builder::new().name("dormouse-count".into());
     let lent = lender.spawn(move || Purse::filled(wanted))?.join();
     lent.unwrap_or_else(|_| Err(io::Error::other("the thread that was to lend a count of panics panicked")))
+}
+
+/// Puts purses into the reserve. Room for them is made outside of its lock; who looks meanwhile may find none.
+fn give(reserve: &Lock<Vec<Purse>>, mut purses: Vec<Purse>) {
+    while !purses.is_empty() {
+        let mut found = std::mem::take(&mut *reserve.lock());
+        purses.append(&mut found);
+        // What others have put there since is left to be put back.
+        std::mem::swap(&mut *reserve.lock(), &mut purses);
+    }
 }
 
 /// One worker's purses.
@@ -203,16 +239,25 @@ pub(crate) struct Purses {
     empty: Vec<Purse>,
     /// Room for coins in all of them.
     room: usize,
+    /// Whether the last try to borrow another was in vain: then the next waits for nothing.
+    refused: bool,
 }
 
 impl Purses {
     /// Takes off what this thread counts, and says how much that is; std's `panicking()` is `false` afterwards.
     ///
-    /// Fails, with nothing changed, if neither a thread nor memory for coins is to be had.
+    /// Fails, with nothing changed, if neither a thread nor memory for coins is to be had. Before it does so for the first time, the
+    /// thread has waited for 10 ms.
     pub(crate) fn take_off(&mut self) -> io::Result<u32> {
+        self.take_off_at_most(LIMIT)
+    }
+
+    fn take_off_at_most(&mut self, limit: u32) -> io::Result<u32> {
         let mut taken = 0;
         while CAN_UNWIND && std::thread::panicking() {
-            if let Err(error) = self.spend() {
+            let spent =
+                if taken < limit { self.spend() } else { Err(io::Error::other("a count of panics has no end")) };
+            if let Err(error) = spent {
                 self.put_back(taken);
                 return Err(error);
             }
@@ -228,7 +273,10 @@ impl Purses {
 
     fn spend(&mut self) -> io::Result<()> {
         if self.stocked.is_empty() {
-            let purse = borrow(self.room.max(FEWEST))?;
+            let pauses = if self.refused { &[] } else { &PAUSES[..] };
+            let borrowed = borrow(self.room.max(FEWEST), pauses);
+            self.refused = borrowed.is_err();
+            let purse = borrowed?;
             self.room += purse.coins;
             self.stocked.push(purse);
         }
@@ -255,8 +303,8 @@ impl Drop for Purses {
         if self.stocked.is_empty() {
             return;
         }
-        let mut reserve = RESERVE.get(|| Lock::new(Vec::new())).lock();
-        reserve.extend(self.stocked.drain(..).map(|purse| Purse { most: purse.coins, ..purse }));
+        let left = self.stocked.drain(..).map(|purse| Purse { most: purse.coins, ..purse });
+        give(RESERVE.get(|| Lock::new(Vec::new())), left.collect());
     }
 }
 
@@ -323,6 +371,33 @@ mod tests {
             });
             // Had one too many or too few been put back, the catches would not have come out even.
             assert!(!panicking());
+        }
+    }
+
+    /// What it cannot take off whole it leaves whole.
+    #[test]
+    fn a_count_without_an_end_is_left_as_it_is() {
+        let mut purses = Purses::default();
+        unwinding(7, &mut || {
+            assert!(purses.take_off_at_most(6).is_err());
+            assert!(panicking());
+            assert_eq!((purses.take_off_at_most(7).unwrap(), panicking()), (7, false));
+            purses.put_back(7);
+        });
+        assert!(!panicking());
+    }
+
+    #[test]
+    fn a_thread_is_asked_for_again() {
+        for (failures, pauses, succeeds) in
+            [(0, &[][..], true), (1, &[], false), (4, &PAUSES, true), (5, &PAUSES, false)]
+        {
+            let mut tries = 0;
+            let result = persist(pauses, || {
+                tries += 1;
+                if tries > failures { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::EAGAIN)) }
+            });
+            assert_eq!((result.is_ok(), tries), (succeeds, if succeeds { failures + 1 } else { 1 + pauses.len() }));
         }
     }
 

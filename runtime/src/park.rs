@@ -39,7 +39,7 @@ pub(crate) fn shielded<R>(f: impl FnOnce() -> R) -> R {
 struct Leave {
     /// Whether a cancel may end it.
     shield: Shield,
-    /// Whether the coroutine is unwinding.
+    /// Whether std says that the coroutine is unwinding.
     unwinding: bool,
     /// When a timeout around it is over, if that may end it.
     limit: u64,
@@ -53,8 +53,9 @@ struct Struck;
 fn checked(worker: &Worker, point: Point) -> Result<Leave, Struck> {
     let terms = worker.with_running(|slot| slot.life.terms);
     let unwinding = std::thread::panicking();
-    if terms.is_plain() {
-        return Ok(Leave { shield: shield(point == Point::Shielded, unwinding), unwinding, limit: NEVER });
+    if terms.is_plain() && !unwinding {
+        let shield = if point == Point::Shielded { Shield::Closed } else { Shield::Open };
+        return Ok(Leave { shield, unwinding, limit: NEVER });
     }
     checked_cold(worker, terms, point, unwinding)
 }
@@ -76,9 +77,10 @@ fn checked_cold(worker: &Worker, terms: Terms, point: Point, unwinding: bool) ->
 
 /// On these terms; for one that is `closed`, nothing ends it but its event and its deadline.
 fn leave(worker: &Worker, terms: Terms, closed: bool, unwinding: bool) -> Leave {
-    let shield = shield(closed || terms.is_closed(), unwinding);
+    let shield = shield(worker, closed || terms.is_closed(), unwinding);
     worker.with_running(|slot| slot.life.terms.set_timer_strikes(false));
-    let limit = if shield == Shield::Closed || terms.is_expired() { NEVER } else { worker.limit() };
+    // One that is unsure gets its limit when it is sure.
+    let limit = if shield != Shield::Open || terms.is_expired() { NEVER } else { worker.limit() };
     Leave { shield, unwinding, limit }
 }
 
@@ -100,8 +102,17 @@ impl Leave {
 }
 
 #[inline(always)]
-fn shield(closed: bool, unwinding: bool) -> Shield {
-    if closed || unwinding { Shield::Closed } else { Shield::Open }
+fn shield(worker: &Worker, closed: bool, unwinding: bool) -> Shield {
+    match (closed, unwinding) {
+        (true, _) => Shield::Closed,
+        (false, true) => shield_unwinding(worker),
+        (false, false) => Shield::Open,
+    }
+}
+
+#[cold]
+fn shield_unwinding(worker: &Worker) -> Shield {
+    if worker.is_certain() { Shield::Closed } else { Shield::Unsure }
 }
 
 #[cold]
@@ -128,10 +139,16 @@ pub(crate) fn may_wait() -> bool {
     current::with_coroutine(|worker| worker.is_none_or(is_allowed))
 }
 
+/// Whether the caller unwinds, for one of whose OS thread std says so: as far as can be known.
+#[cold]
+pub(crate) fn unwinds() -> bool {
+    current::with_coroutine(|worker| worker.is_none_or(Worker::probably_unwinds))
+}
+
 /// Whether a Drop in the calling coroutine may wait for something: not inside `no_park`, and not in an unwind, which is
 /// to be over soon.
 pub(crate) fn may_wait_in_drop() -> bool {
-    in_coroutine(|worker| is_allowed(worker) && !std::thread::panicking())
+    in_coroutine(|worker| is_allowed(worker) && !(std::thread::panicking() && worker.is_certain()))
 }
 
 /// What the park answers; throws, if that is what ended it.

@@ -9,7 +9,8 @@
 //! park it comes back from. *Running*: on the worker's thread. *Parked*: suspended until an event. *Done*: the slot
 //! is free. *Unwinding* is no state but a property of running, ready or parked code: a panic or a cancellation is on
 //! its way through the stack, as `std::thread::panicking()` says of whoever runs (`worker/suspension.rs`). A park is *shielded*
-//! when it may not be cancelled (a lock, a scope's join, `shield`, a Drop, anything while unwinding).
+//! when it may not be cancelled (a lock, a scope's join, `shield`, a Drop, anything while unwinding), and *unsure* while
+//! `Watch::Count` says that nobody can tell who unwinds; once one can, it is as any park.
 //!
 //! |                   | wake, unpark             | timeout           | cancel, shutdown                        |
 //! |-------------------|--------------------------|-------------------|-----------------------------------------|
@@ -19,6 +20,7 @@
 //! | parked            | ready(Woken) if it is the awaited one, else as ready | ready(TimedOut) | ready(Cancelled) |
 //! | parked, within a timeout whose limit comes before the park's own deadline | as parked | noted; ready(Cancelled) | as parked |
 //! | parked, shielded  | as parked                | ready(TimedOut)   | noted                                   |
+//! | parked, unsure    | as parked                | its own: ready(TimedOut); that of a timeout around it: once it is sure | noted; ready(Cancelled) once it is sure |
 //! | unwinding         | as its state             | as its state      | noted; nothing is thrown into an unwind |
 //! | done              | ignored: another generation | cannot be      | ignored                                 |
 //!
@@ -62,6 +64,9 @@ pub(crate) enum State {
 pub(crate) enum Shield {
     /// It may.
     Open,
+    /// Not now: perhaps the coroutine is being unwound, and throwing into an unwind aborts the process. The worker opens
+    /// the park as soon as it is certain that nobody is.
+    Unsure,
     /// It may not.
     Closed,
 }
@@ -118,13 +123,22 @@ pub(crate) struct Life {
     pub(crate) ticket: Ticket,
     /// Whether that wait was ended before its park: then there is none.
     pub(crate) woken: bool,
+    /// How often we threw into it without anybody having let go of the payload yet.
+    pub(crate) thrown: u8,
     /// On what terms it parks.
     pub(crate) terms: Terms,
 }
 
 impl Life {
     pub(crate) fn new() -> Life {
-        Life { state: State::Running, token: false, ticket: Ticket::default(), woken: false, terms: Terms::default() }
+        Life {
+            state: State::Running,
+            token: false,
+            ticket: Ticket::default(),
+            woken: false,
+            thrown: 0,
+            terms: Terms::default(),
+        }
     }
 
     /// Begins an internal wait; earlier tickets are stale from now on.
@@ -156,6 +170,21 @@ impl Life {
             self.state = State::Ready(outcome);
         }
         outcome.is_some()
+    }
+
+    /// Whether it is parked, and unsure.
+    pub(crate) fn is_unsure(&self) -> bool {
+        matches!(self.state, State::Parked { shield: Shield::Unsure, .. })
+    }
+
+    /// Opens an unsure park; `true` if what was noted before thereby made it ready.
+    pub(crate) fn make_sure(&mut self) -> bool {
+        let State::Parked { on, shield: Shield::Unsure } = self.state else {
+            return false;
+        };
+        let due = self.terms.is_due();
+        self.state = if due { State::Ready(Outcome::Cancelled) } else { State::Parked { on, shield: Shield::Open } };
+        due
     }
 
     /// The outcome with which `event` ends a park on `on`, if it does.
@@ -270,7 +299,7 @@ mod tests {
             (Awaited::Deadline, SourceReady, false),
         ];
         for (on, event, woken) in ends {
-            for shield in [Shield::Open, Shield::Closed] {
+            for shield in [Shield::Open, Shield::Unsure, Shield::Closed] {
                 let state = after(parked(on, shield), event).state;
                 let expected = if woken { State::Ready(Woken) } else { State::Parked { on, shield } };
                 assert_eq!(state, expected, "{on:?} {event:?}");
@@ -281,7 +310,7 @@ mod tests {
     #[test]
     fn every_park_ends_at_its_deadline_and_unless_shielded_by_a_cancel() {
         for on in [Awaited::Token, Awaited::Wait, Awaited::End, Awaited::Source(Interest::Write), Awaited::Deadline] {
-            for shield in [Shield::Open, Shield::Closed] {
+            for shield in [Shield::Open, Shield::Unsure, Shield::Closed] {
                 assert_eq!(after(parked(on, shield), Timeout).state, State::Ready(TimedOut));
                 let cancelled = after(parked(on, shield), Cancel);
                 let expected =
@@ -303,6 +332,19 @@ mod tests {
                 assert_eq!(then.terms.is_cancelled(), first == Cancel || second == Cancel);
             }
         }
+    }
+
+    #[test]
+    fn a_cancel_of_an_unsure_park_strikes_once_it_is_sure() {
+        let mut unsure = after(parked(Awaited::Token, Shield::Unsure), Cancel);
+        assert!(unsure.is_unsure() && unsure.make_sure());
+        assert_eq!(unsure.state, State::Ready(Cancelled));
+        assert!(!unsure.make_sure());
+        let mut closed = after(parked(Awaited::Token, Shield::Closed), Cancel);
+        assert!(!closed.is_unsure() && !closed.make_sure());
+        let mut quiet = parked(Awaited::Token, Shield::Unsure);
+        assert!(!quiet.make_sure());
+        assert_eq!(after(quiet, Cancel).state, State::Ready(Cancelled));
     }
 
     #[test]

@@ -161,6 +161,11 @@ impl Wheel {
         self.remove(usize::from(node.place), node.position);
     }
 
+    /// When a live timer is due. O(1).
+    pub fn deadline(&self, key: TimerKey) -> u64 {
+        self.bags.entry(self.key_nodes[key.index()].position).deadline
+    }
+
     /// Pops one timer that is due at `now`, and gives its owner back. Call in a loop until `None`.
     ///
     /// Exact: pops no timer with a deadline after `now`, and gives `None` only if every live timer has one. Timers come out

@@ -10,6 +10,7 @@
 //! it out of both (`events.rs`).
 //! Invariant 4: user code runs on coroutine stacks only, never in the loop.
 
+mod doubt;
 mod events;
 mod figures;
 mod keeping;
@@ -49,6 +50,7 @@ use crate::sys::affinity::CpuSet;
 use crate::sys::clock::Clock;
 use crate::timer::Wheel;
 use crate::trim::Trim;
+use doubt::Doubt;
 use limits::Limits;
 use queue_delays::QueueDelays;
 use search::Search;
@@ -161,6 +163,8 @@ pub(crate) struct Worker {
     budget: Cell<u32>,
     /// By what std's count of panics follows the coroutines.
     panics: RefCell<Purses>,
+    /// What is known of who unwinds while that cannot follow them.
+    doubt: Doubt,
     /// What the loop has to see to after each resume.
     watch: Cell<Watch>,
     /// When what is left is leaked, once the end has begun.
@@ -207,6 +211,7 @@ impl Worker {
             running_slot: Cell::new(std::ptr::null_mut()),
             budget: Cell::new(IO_BUDGET),
             panics: RefCell::default(),
+            doubt: Doubt::default(),
             watch: Cell::default(),
             starved: RefCell::default(),
             reserve: RefCell::new(Some(reserve)),

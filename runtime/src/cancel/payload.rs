@@ -1,6 +1,6 @@
 //! What is thrown: whose unwind it is, and why.
 //!
-//! Owns the payload.
+//! Owns the payload, and the count of those thrown into a coroutine that nobody has let go of yet.
 
 use crate::current;
 use std::any::Any;
@@ -50,6 +50,20 @@ impl Cancelled {
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         self.expired.is_some()
+    }
+}
+
+/// Whoever caught the unwind and lets go of this has swallowed it: the next cancellation point throws again.
+impl Drop for Cancelled {
+    fn drop(&mut self) {
+        current::with_coroutine(|worker| {
+            if let Some(worker) = worker {
+                worker.with_running(|slot| {
+                    let own = slot.record.id == self.unwinds;
+                    slot.life.thrown = slot.life.thrown.saturating_sub(u8::from(own));
+                });
+            }
+        });
     }
 }
 
@@ -104,5 +118,11 @@ pub(crate) fn ends(payload: &(dyn Any + Send), limit: Instant) -> bool {
 #[cold]
 pub(crate) fn throw() -> ! {
     let expired = due_by_time().unwrap_or(true).then(Instant::now);
-    std::panic::resume_unwind(Box::new(Cancelled { unwinds: own_id(), expired }))
+    let thrown = Cancelled { unwinds: own_id(), expired };
+    current::with_coroutine(|worker| {
+        if let Some(worker) = worker {
+            worker.with_running(|slot| slot.life.thrown = slot.life.thrown.saturating_add(1));
+        }
+    });
+    std::panic::resume_unwind(Box::new(thrown))
 }

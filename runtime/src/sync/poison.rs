@@ -1,8 +1,11 @@
 //! Whether a lock is poisoned: whether somebody unwound while holding it.
 //!
 //! Owns the flag. The error types are std's, and so is the word on who unwinds, which is exact for each coroutine
-//! (`panic_count.rs`).
+//! (`panic_count.rs`). Where that is not to be had the worker knows better than std, but not all (`worker/doubt.rs`): one
+//! that begins to panic meanwhile cannot be told from one that does not, and does not poison; and one that comes back to its unwind
+//! and catches it is taken for unwinding until that is over. A cancel is always told.
 
+use crate::park::unwinds;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LockResult, PoisonError};
 
@@ -37,7 +40,7 @@ impl Flag {
     /// To be called with the lock held exclusively, last: poisons it if its holder began to unwind since.
     #[inline]
     pub(super) fn done(&self, before: Before) {
-        if std::thread::panicking() && !before.0 {
+        if std::thread::panicking() && !before.0 && unwinds() {
             // ORDERING: Relaxed; as in `get`.
             self.0.store(true, Ordering::Relaxed);
         }
@@ -54,7 +57,7 @@ impl Before {
     /// To be called when the lock was taken.
     #[inline]
     pub(super) fn now() -> Before {
-        Before(std::thread::panicking())
+        Before(std::thread::panicking() && unwinds())
     }
 }
 

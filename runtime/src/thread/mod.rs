@@ -255,9 +255,15 @@ pub fn yield_now() {
 /// Whether the calling coroutine, or plain thread, unwinds, by a panic or by a cancel.
 ///
 /// [`std::thread::panicking`] says the same: what it counts, per OS thread, goes with each coroutine as that suspends and is
-/// resumed. That costs a coroutine that waits in a Drop of its unwind some microseconds a wait, and nobody else anything; the
-/// first of them has a thread started, for a moment. Where none can be had, and as long as that one waits, std's count stays with
-/// its OS thread: the others there count as unwinding, so that nothing strikes in waits that they begin.
+/// resumed. A coroutine that waits in a Drop of its unwind pays some microseconds a wait for that. The first of them has a thread
+/// started, for a moment, and from then on std's count of panics for the whole process is above zero, for good: std then asks
+/// each thread for its own, so that `panicking` takes 2 ns and not less than one, and to lock and unlock a `Mutex` of std's, which
+/// asks twice, 4 to 8 ns more, everywhere.
+///
+/// Where no thread can be had, for 10 ms in which the worker waits, and as long as that one waits, std's count stays with its OS
+/// thread, and std says of the others there that they unwind as well. This then answers for the caller as far as can be
+/// known: `true` if it was cancelled, or waited in its unwind before, and `false` of any other panic. [`cancel`](mod@crate::cancel)
+/// tells what else that means.
 ///
 /// # Examples
 ///
@@ -268,7 +274,7 @@ pub fn yield_now() {
 /// ```
 #[must_use]
 pub fn panicking() -> bool {
-    std::thread::panicking()
+    std::thread::panicking() && parking::unwinds()
 }
 
 /// Calls `f`, inside which a park is a panic: for code that must not be interleaved with other coroutines of its thread.

@@ -109,6 +109,7 @@ impl Worker {
     }
 
     /// A slot is ready that was parked as `before` says: takes it out of its queue and its timer (invariant 3).
+    #[inline(always)]
     pub(super) fn unpark(&self, index: u32, before: State) {
         let mut slots = self.slots.borrow_mut();
         if let State::Parked { on: Awaited::Source(interest), .. } = before {

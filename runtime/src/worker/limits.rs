@@ -6,6 +6,7 @@
 //! Invariant 1: what stands here for a slot means something only while its terms say that it is timed.
 
 use super::Worker;
+use crate::slot::Terms;
 use std::cell::RefCell;
 
 /// In place of a limit: there is none.
@@ -19,8 +20,13 @@ impl Worker {
     /// When the first of the timeouts around the running coroutine is over, on this side of a shield; [`NEVER`] without one.
     #[inline]
     pub(crate) fn limit(&self) -> u64 {
-        let timed = self.with_running(|slot| slot.life.terms.is_timed());
-        if timed { self.limits.0.borrow()[self.running.get() as usize] } else { NEVER }
+        self.limit_of(self.running.get(), self.with_running(|slot| slot.life.terms))
+    }
+
+    /// As [`Worker::limit`], for the slot with this index and these terms.
+    #[inline]
+    pub(super) fn limit_of(&self, index: u32, terms: Terms) -> u64 {
+        if terms.is_timed() { self.limits.0.borrow()[index as usize] } else { NEVER }
     }
 
     /// Notes that for the running coroutine.

@@ -3,8 +3,7 @@
 //! Invariant 1: `yield_now` and `park` are called by the running coroutine, by way of `park.rs` only.
 //! Invariant 2: std's count of panics on this thread is that of the coroutine that runs, and zero in the loop: one that suspends while
 //! it unwinds takes its part with it (`panic_count.rs`). So `std::thread::panicking()` says whether the one who asks unwinds.
-//! Where neither a thread nor memory can be had for that, `Watch::Count` says so until the count is zero again; meanwhile nobody
-//! can tell, everybody here counts as unwinding, and what is on the count stays there.
+//! Where neither a thread nor memory can be had for that, `Watch::Count` says so (`doubt.rs`).
 
 #![allow(unsafe_code)]
 
@@ -21,7 +20,7 @@ pub(super) enum Watch {
     /// Nothing.
     #[default]
     Nothing,
-    /// Whether this thread still counts panics of coroutines that are suspended.
+    /// Whether this thread still counts panics of coroutines that are suspended (`doubt.rs`).
     Count,
     /// That nobody is resumed any more: this is a copy in a child of fork(2).
     Orphan,
@@ -122,19 +121,7 @@ impl Worker {
         // What `park` has noted lies above this frame, which is needed as well.
         self.with_running(|slot| slot.mark_stack(stack_mark()));
         self.switch();
-        self.panics.borrow_mut().put_back(counted);
-    }
-
-    fn take_off_count(&self) -> u32 {
-        if self.watch.get() != Watch::Nothing {
-            // Some of what is counted is others', and nobody knows how much.
-            return 0;
-        }
-        let taken = self.panics.borrow_mut().take_off();
-        taken.unwrap_or_else(|_| {
-            self.watch.set(Watch::Count);
-            0
-        })
+        self.put_back_count(counted);
     }
 
     #[inline(always)]
@@ -160,7 +147,7 @@ impl Worker {
             self.end_orphan();
         }
         if !std::thread::panicking() {
-            self.watch.set(Watch::Nothing);
+            self.end_doubt();
         }
     }
 
