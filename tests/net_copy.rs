@@ -6,6 +6,7 @@ mod support;
 
 use dormouse::net::{self, TcpListener, TcpStream};
 use dormouse::os::unix::net::UnixStream;
+use dormouse::{cancel, time};
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsFd;
@@ -222,6 +223,43 @@ fn a_half_closed_connection_stays_one() {
             answers.join();
             assert_eq!(proxy.join(), (size as u64, size as u64 + 1));
         }
+    });
+}
+
+/// One direction has ended, and it is the other one that waits.
+#[test]
+fn a_timeout_ends_a_half_closed_copy_too() {
+    let _alone = one_at_a_time();
+    in_three_settings(|setting: Setting| {
+        for from_a in [true, false] {
+            let ((client, one), (two, server)) = (tcp_pair(), UnixStream::pair().unwrap());
+            (&client).write_all(b"question").unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
+            let proxy = setting.server(move || match from_a {
+                true => time::timeout(ms(50), || net::copy_bidirectional(&one, &two)).is_err(),
+                false => time::timeout(ms(50), || net::copy_bidirectional(&two, &one)).is_err(),
+            });
+            let silent = setting.client(move || {
+                let mut heard = String::new();
+                (&server).read_to_string(&mut heard).unwrap();
+                (heard, server)
+            });
+            assert!(proxy.join(), "the server is silent");
+            assert_eq!(silent.join().0, "question");
+            assert_eq!((&client).read(&mut [0]).unwrap(), 0);
+        }
+    });
+}
+
+#[test]
+fn a_half_closed_copy_that_must_not_unwind_answers_an_error_when_its_time_is_over() {
+    let _alone = one_at_a_time();
+    bounded(|| {
+        let ((client, one), (two, _silent)) = (tcp_pair(), UnixStream::pair().unwrap());
+        client.shutdown(Shutdown::Write).unwrap();
+        let both = || cancel::as_errors(|| net::copy_bidirectional(&one, &two));
+        let error = time::timeout(ms(50), both).unwrap().unwrap_err();
+        assert!(error.get_ref().is_some_and(|error| error.is::<dormouse::Cancelled>()), "{error}");
     });
 }
 
