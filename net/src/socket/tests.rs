@@ -106,3 +106,43 @@ fn only_sharing_is_remembered_as_sharing() {
     clone.lend();
     assert!(socket.is_lent());
 }
+
+/// Whoever lends it says so first, and then waits for the attempts under way.
+#[test]
+fn our_own_flag_is_no_wish_while_a_description_is_being_lent() {
+    let (socket, _peer) = pair();
+    let is_blocking = || socket.patience(Interest::Read).is_ok();
+    let kernel = || mode::is_nonblocking(socket.fd()).unwrap();
+    assert_eq!(socket.attempt_switched(|_| Ok(socket.description.get().unwrap().set_lent())).unwrap(), Some(()));
+    assert!(kernel() && is_blocking(), "it is our flag");
+    socket.set_nonblocking(true).unwrap();
+    assert!(!is_blocking());
+    socket.set_nonblocking(false).unwrap();
+    assert!(kernel() && is_blocking());
+
+    socket.lend();
+    assert!(!kernel() && is_blocking());
+    mode::set_nonblocking(socket.fd(), true).unwrap();
+    assert!(!is_blocking(), "a stranger's wish");
+}
+
+#[test]
+fn calls_of_any_thread_wait_on_while_a_description_is_being_lent() {
+    use std::os::unix::net::UnixStream;
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let socket = Socket::data(ours.into());
+    let read = || socket.retry(Interest::Read, |fd| crate::sys::transfer::recv(fd, &mut [0]));
+    std::thread::scope(|scope| {
+        let under_way = |_: BorrowedFd<'_>| {
+            scope.spawn(|| _ = socket.lend());
+            while !socket.is_lent() {
+                std::thread::yield_now();
+            }
+            Ok(scope.spawn(read))
+        };
+        let reader = socket.attempt_switched(under_way).unwrap().unwrap();
+        io::Write::write_all(&mut theirs, b"x").unwrap();
+        assert_eq!(reader.join().unwrap().unwrap(), 1);
+    });
+    assert!(!mode::is_nonblocking(socket.fd()).unwrap());
+}
