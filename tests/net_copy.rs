@@ -354,6 +354,39 @@ fn a_cancelled_copy_leaves_nothing_open() {
     });
 }
 
+/// A copy that is cut short in the middle leaves a pipe with something in it. Nobody else may get that.
+#[test]
+fn what_a_cancelled_copy_had_taken_is_in_no_other_copy() {
+    let _alone = one_at_a_time();
+    bounded(|| {
+        run(|| {
+            for _ in 0..4 {
+                let ((client, one), (two, server)) = (tcp_pair(), tcp_pair());
+                let stuck = dormouse::spawn(move || net::copy(&one, &two));
+                let flood = dormouse::spawn(move || while (&client).write_all(&[0xEE; 100_000]).is_ok() {});
+                let mut last = 0;
+                wait_until(|| std::mem::replace(&mut last, queued(&server)) == queued(&server) && last > 0);
+                settle();
+                stuck.cancel();
+                assert!(stuck.join().unwrap_err().is::<dormouse::Cancelled>());
+                flood.join().unwrap();
+            }
+            let ((client, one), (two, mut server)) = (tcp_pair(), tcp_pair());
+            let copy = dormouse::spawn(move || net::copy(&one, &two).unwrap());
+            let sent = bytes(1_000_000);
+            let writer = dormouse::spawn({
+                let sent = sent.clone();
+                move || (&client).write_all(&sent).unwrap()
+            });
+            let mut received = Vec::new();
+            server.read_to_end(&mut received).unwrap();
+            writer.join().unwrap();
+            assert_eq!(copy.join().unwrap(), sent.len() as u64);
+            assert!(received == sent);
+        });
+    });
+}
+
 /// Bytes that wait to be read.
 fn queued(stream: &TcpStream) -> i32 {
     use std::os::fd::AsRawFd;

@@ -5,14 +5,14 @@
 //! sendfile(2) copies nothing to the program and back, but where a page of the file is not in memory it waits for the
 //! disk, and there is no flag against that. So in a coroutine, before each piece of 1 MiB, and again after each wait for
 //! room, which may be long, the first and the last byte of what is left of the piece are asked for (preadv2(2) with
-//! RWF_NOWAIT); if one is not there, a thread of the pool reads all of that first. A page between the two that alone was dropped
-//! from memory is read by the worker. What was rejected: mincore(2) needs a mapping, cachestat(2) the right to write to the file, and readahead(2) says neither
-//! whether it has to nor when it is done.
+//! RWF_NOWAIT); if one is not there, a thread of the pool reads all of that first. A page between the two that alone was
+//! dropped from memory is read by the worker. What was rejected: mincore(2) needs a mapping, cachestat(2) the right to write
+//! to the file, and readahead(2) says neither whether it has to nor when it is done.
 //!
 //! Files that cannot be asked, those of /proc and of most network file systems, are read by the pool, and sent from a
 //! buffer; so are all where the kernel refuses to splice, and where the description of the socket
 //! is known to strangers (`switch`), if only from some piece on. tmpfs cannot be asked either, but has no disk. Files with
-//! O_DIRECT are never in memory, and are read in whole blocks.
+//! O_DIRECT are never in memory, and are read in whole blocks of 4 KiB: on a disk with larger ones that is an error, EINVAL.
 //!
 //! Where there is no descriptor or no thread for the pool, the worker waits for the disk: late is better than not at all.
 //!
@@ -35,7 +35,8 @@ use crate::sys::{connection, errno, splice, transfer};
 /// Bytes between two looks at whether the file is in memory, and at others who want to run.
 const PIECE: i64 = 1 << 20;
 
-/// Bytes of a page, or of a block of a disk; where they are larger the questions are a little more than there need to be.
+/// Bytes of a page, and the most of a block of a disk. Where pages are larger the questions are a little more than there need to
+/// be; to larger blocks O_DIRECT refuses reads.
 const PAGE: usize = 4096;
 
 /// Bytes read at once into a buffer. With what comes of whole blocks at both ends, and of the buffer's own place, no more than
@@ -157,7 +158,8 @@ impl<'a> Sending<'a> {
     fn by_kernel(&mut self) -> io::Result<Option<usize>> {
         let (file, at) = (self.file, self.at);
         let is_new = at >= self.known;
-        let piece = at..if is_new { self.end.min(at.saturating_add(PIECE)) } else { self.known };
+        let end = if is_new { self.end.min(at.saturating_add(PIECE)) } else { self.known };
+        let piece = at..end;
         let (mut asks, mut found) = (is_new || self.is_stale, Place::Memory);
         let sent = self.attempt(|_| {
             if std::mem::take(&mut asks) {
