@@ -113,7 +113,11 @@ fn our_own_flag_is_no_wish_while_a_description_is_being_lent() {
     let (socket, _peer) = pair();
     let is_blocking = || socket.patience(Interest::Read).is_ok();
     let kernel = || mode::is_nonblocking(socket.fd()).unwrap();
-    assert_eq!(socket.attempt_switched(|_| Ok(socket.description.get().unwrap().set_lent())).unwrap(), Some(()));
+    let lend = |_: BorrowedFd<'_>| {
+        socket.description.get().unwrap().set_lent();
+        Ok(())
+    };
+    assert!(socket.attempt_switched(lend).unwrap().is_some());
     assert!(kernel() && is_blocking(), "it is our flag");
     socket.set_nonblocking(true).unwrap();
     assert!(!is_blocking());
@@ -126,23 +130,38 @@ fn our_own_flag_is_no_wish_while_a_description_is_being_lent() {
     assert!(!is_blocking(), "a stranger's wish");
 }
 
+/// An attempt is under way, somebody waits to take our flag back, and a third one asks, again and again.
 #[test]
-fn calls_of_any_thread_wait_on_while_a_description_is_being_lent() {
-    use std::os::unix::net::UnixStream;
-    let (ours, mut theirs) = UnixStream::pair().unwrap();
-    let socket = Socket::data(ours.into());
-    let read = || socket.retry(Interest::Read, |fd| crate::sys::transfer::recv(fd, &mut [0]));
-    std::thread::scope(|scope| {
-        let under_way = |_: BorrowedFd<'_>| {
-            scope.spawn(|| _ = socket.lend());
-            while !socket.is_lent() {
-                std::thread::yield_now();
+fn nobody_takes_our_flag_for_a_wish_while_a_description_is_being_lent() {
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+    for _ in 0..50 {
+        let (socket, _peer) = pair();
+        let (begun, done) = (AtomicU32::new(0), AtomicBool::new(false));
+        let ask = || {
+            while !done.load(SeqCst) {
+                begun.fetch_add(1, SeqCst);
+                assert!(socket.patience(Interest::Read).is_ok(), "it is our flag");
             }
-            Ok(scope.spawn(read))
         };
-        let reader = socket.attempt_switched(under_way).unwrap().unwrap();
-        io::Write::write_all(&mut theirs, b"x").unwrap();
-        assert_eq!(reader.join().unwrap().unwrap(), 1);
-    });
-    assert!(!mode::is_nonblocking(socket.fd()).unwrap());
+        std::thread::scope(|scope| {
+            scope.spawn(ask);
+            let under_way = |_: BorrowedFd<'_>| {
+                let lends = scope.spawn(|| _ = socket.lend());
+                while !socket.is_lent() {
+                    std::thread::yield_now();
+                }
+                // One that asks now goes on once there is an answer, which is not before this attempt has ended.
+                let before = begun.load(SeqCst);
+                for _ in 0..1000 {
+                    if begun.load(SeqCst) == before {
+                        std::thread::yield_now();
+                    }
+                }
+                Ok(lends)
+            };
+            socket.attempt_switched(under_way).unwrap().unwrap().join().unwrap();
+            done.store(true, SeqCst);
+        });
+        assert!(!mode::is_nonblocking(socket.fd()).unwrap());
+    }
 }
