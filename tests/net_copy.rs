@@ -6,6 +6,7 @@ mod support;
 
 use dormouse::net::{self, TcpListener, TcpStream};
 use dormouse::os::unix::net::UnixStream;
+use dormouse::{cancel, time};
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsFd;
@@ -225,6 +226,43 @@ fn a_half_closed_connection_stays_one() {
     });
 }
 
+/// One direction has ended, and it is the other one that waits.
+#[test]
+fn a_timeout_ends_a_half_closed_copy_too() {
+    let _alone = one_at_a_time();
+    in_three_settings(|setting: Setting| {
+        for from_a in [true, false] {
+            let ((client, one), (two, server)) = (tcp_pair(), UnixStream::pair().unwrap());
+            (&client).write_all(b"question").unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
+            let proxy = setting.server(move || match from_a {
+                true => time::timeout(ms(50), || net::copy_bidirectional(&one, &two)).is_err(),
+                false => time::timeout(ms(50), || net::copy_bidirectional(&two, &one)).is_err(),
+            });
+            let silent = setting.client(move || {
+                let mut heard = String::new();
+                (&server).read_to_string(&mut heard).unwrap();
+                (heard, server)
+            });
+            assert!(proxy.join(), "the server is silent");
+            assert_eq!(silent.join().0, "question");
+            assert_eq!((&client).read(&mut [0]).unwrap(), 0);
+        }
+    });
+}
+
+#[test]
+fn a_half_closed_copy_that_must_not_unwind_answers_an_error_when_its_time_is_over() {
+    let _alone = one_at_a_time();
+    bounded(|| {
+        let ((client, one), (two, _silent)) = (tcp_pair(), UnixStream::pair().unwrap());
+        client.shutdown(Shutdown::Write).unwrap();
+        let both = || cancel::as_errors(|| net::copy_bidirectional(&one, &two));
+        let error = time::timeout(ms(50), both).unwrap().unwrap_err();
+        assert!(error.get_ref().is_some_and(|error| error.is::<dormouse::Cancelled>()), "{error}");
+    });
+}
+
 #[test]
 fn a_reset_ends_both_directions_with_its_error() {
     let _alone = one_at_a_time();
@@ -313,6 +351,39 @@ fn a_cancelled_copy_leaves_nothing_open() {
             }
         });
         assert_eq!(fds(), before, "no pipe is left, on a shelf or off it");
+    });
+}
+
+/// A copy that is cut short in the middle leaves a pipe with something in it. Nobody else may get that.
+#[test]
+fn what_a_cancelled_copy_had_taken_is_in_no_other_copy() {
+    let _alone = one_at_a_time();
+    bounded(|| {
+        run(|| {
+            for _ in 0..4 {
+                let ((client, one), (two, server)) = (tcp_pair(), tcp_pair());
+                let stuck = dormouse::spawn(move || net::copy(&one, &two));
+                let flood = dormouse::spawn(move || while (&client).write_all(&[0xEE; 100_000]).is_ok() {});
+                let mut last = 0;
+                wait_until(|| std::mem::replace(&mut last, queued(&server)) == queued(&server) && last > 0);
+                settle();
+                stuck.cancel();
+                assert!(stuck.join().unwrap_err().is::<dormouse::Cancelled>());
+                flood.join().unwrap();
+            }
+            let ((client, one), (two, mut server)) = (tcp_pair(), tcp_pair());
+            let copy = dormouse::spawn(move || net::copy(&one, &two).unwrap());
+            let sent = bytes(1_000_000);
+            let writer = dormouse::spawn({
+                let sent = sent.clone();
+                move || (&client).write_all(&sent).unwrap()
+            });
+            let mut received = Vec::new();
+            server.read_to_end(&mut received).unwrap();
+            writer.join().unwrap();
+            assert_eq!(copy.join().unwrap(), sent.len() as u64);
+            assert!(received == sent);
+        });
     });
 }
 

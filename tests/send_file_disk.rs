@@ -67,6 +67,19 @@ fn is_sent(file: &File, size: usize) {
     assert!(received == contents(size));
 }
 
+/// Writes until there is no room; gives how many bytes that took.
+fn fill(mut stream: &UnixStream) -> usize {
+    stream.set_nonblocking(true).unwrap();
+    let mut total = 0;
+    for size in [100_000, 1] {
+        while let Ok(count) = stream.write(&vec![1; size]) {
+            total += count;
+        }
+    }
+    stream.set_nonblocking(false).unwrap();
+    total
+}
+
 fn pool_threads() -> usize {
     dormouse::metrics().blocking.threads
 }
@@ -106,6 +119,32 @@ fn the_last_page_of_a_file_is_asked_for_too() {
         run(|| {
             is_sent(&file, size);
             assert_ne!(pool_threads(), 0, "the worker has waited for the disk");
+        });
+    });
+    ended.succeeded();
+}
+
+/// How long a wait for room takes nobody knows.
+#[test]
+fn what_was_dropped_from_memory_while_there_was_no_room_is_read_by_the_pool() {
+    let ended = child("what_was_dropped_from_memory_while_there_was_no_room_is_read_by_the_pool", 60, || {
+        let file = on_disk(SIZE);
+        run(|| {
+            let (one, mut two) = UnixStream::pair().unwrap();
+            let full = fill(&one);
+            let sends = file.try_clone().unwrap();
+            let sender = dormouse::spawn(move || one.send_file(&sends, 0, u64::MAX).unwrap());
+            // On one worker: it runs up to its wait.
+            for _ in 0..64 {
+                dormouse::thread::yield_now();
+            }
+            assert_eq!(pool_threads(), 0, "it is in memory");
+            let is_gone = forget(&file);
+            let mut received = Vec::new();
+            two.read_to_end(&mut received).unwrap();
+            assert_eq!(sender.join().unwrap(), SIZE as u64);
+            assert!(received[full..] == contents(SIZE));
+            assert!(!is_gone || pool_threads() != 0, "the worker has waited for the disk");
         });
     });
     ended.succeeded();

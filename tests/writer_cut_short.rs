@@ -196,6 +196,35 @@ fn a_drop_inside_no_park_does_not_wait() {
     });
 }
 
+/// The drop is made by the very unwind that says that the time is over; or by a panic inside a timeout, which it then may not
+/// outlast.
+#[test]
+fn a_drop_in_an_unwind_does_not_wait() {
+    everywhere(|| {
+        for (panics, has_room) in [(false, false), (true, false), (true, true)] {
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            let full = if has_room { 0 } else { fill(&ours) };
+            let ended = catch_unwind(AssertUnwindSafe(|| {
+                time::timeout(SOON, || {
+                    let mut writer = BufWriter::new(ours);
+                    writer.write_all(b"last words").unwrap();
+                    if panics {
+                        resume_unwind(Box::new("a panic"));
+                    }
+                    writer.flush()
+                })
+            }));
+            match ended {
+                Ok(ended) => assert!(ended.is_err() && !panics),
+                Err(_) => assert!(panics),
+            }
+            let mut all = Vec::new();
+            theirs.read_to_end(&mut all).unwrap();
+            assert_eq!(all.len(), full + if has_room { 10 } else { 0 }, "{panics} {has_room}");
+        }
+    });
+}
+
 #[test]
 fn empty_buffers_hide_no_full_one() {
     everywhere(|| {

@@ -20,7 +20,7 @@ use crate::permit::Permit;
 use crate::progress::{MinRate, Patience};
 use crate::switch::Switch;
 use crate::sys::once_arc::OnceArc;
-use crate::sys::{errno, mode, option};
+use crate::sys::{errno, option};
 
 /// Who decides the O_NONBLOCK flag of the description.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -194,7 +194,7 @@ impl Description {
         let (nonblocking, timeout) = match (self.lent(), kind) {
             (false, _) => (self.nonblocking(), self.timeout(interest)),
             (true, Kind::Acceptor) => (self.nonblocking(), kernel_timeout(fd, interest)?),
-            (true, Kind::Data) => (mode::is_nonblocking(fd)?, kernel_timeout(fd, interest)?),
+            (true, Kind::Data) => (self.switch.mode(fd, || self.nonblocking())?, kernel_timeout(fd, interest)?),
         };
         match nonblocking {
             true => Err(errno::would_block()),

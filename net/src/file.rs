@@ -3,16 +3,16 @@
 //! Owns the ways in which its bytes may go, and the care that no worker waits for a disk. Must never know a protocol.
 //!
 //! sendfile(2) copies nothing to the program and back, but where a page of the file is not in memory it waits for the
-//! disk, and there is no flag against that. So in a coroutine, before each piece of 1 MiB, the first and the last byte
-//! of the piece are asked for (preadv2(2) with RWF_NOWAIT); if one is not there, a thread of the pool reads the whole
-//! piece first. A page between the two that alone was dropped from memory is read by the worker. What
-//! was rejected: mincore(2) needs a mapping, cachestat(2) the right to write to the file, and readahead(2) says neither
-//! whether it has to nor when it is done.
+//! disk, and there is no flag against that. So in a coroutine, before each piece of 1 MiB, and again after each wait for
+//! room, which may be long, the first and the last byte of what is left of the piece are asked for (preadv2(2) with
+//! RWF_NOWAIT); if one is not there, a thread of the pool reads all of that first. A page between the two that alone was
+//! dropped from memory is read by the worker. What was rejected: mincore(2) needs a mapping, cachestat(2) the right to write
+//! to the file, and readahead(2) says neither whether it has to nor when it is done.
 //!
 //! Files that cannot be asked, those of /proc and of most network file systems, are read by the pool, and sent from a
 //! buffer; so are all where the kernel refuses to splice, and where the description of the socket
 //! is known to strangers (`switch`), if only from some piece on. tmpfs cannot be asked either, but has no disk. Files with
-//! O_DIRECT are never in memory, and are read in whole blocks.
+//! O_DIRECT are never in memory, and are read in whole blocks of 4 KiB: on a disk with larger ones that is an error, EINVAL.
 //!
 //! Where there is no descriptor or no thread for the pool, the worker waits for the disk: late is better than not at all.
 //!
@@ -35,7 +35,8 @@ use crate::sys::{connection, errno, splice, transfer};
 /// Bytes between two looks at whether the file is in memory, and at others who want to run.
 const PIECE: i64 = 1 << 20;
 
-/// Bytes of a page, or of a block of a disk; where they are larger the questions are a little more than there need to be.
+/// Bytes of a page, and the most of a block of a disk. Where pages are larger the questions are a little more than there need to
+/// be; to larger blocks O_DIRECT refuses reads.
 const PAGE: usize = 4096;
 
 /// Bytes read at once into a buffer. With what comes of whole blocks at both ends, and of the buffer's own place, no more than
@@ -95,8 +96,10 @@ struct Sending<'a> {
     at: i64,
     /// Where those end that are to be sent.
     end: i64,
-    /// Up to where it is in memory, as far as is known.
+    /// Where the piece ends that was asked for last.
     known: i64,
+    /// Whether there was no room since, and what was in memory then may not be now.
+    is_stale: bool,
     /// Whether the file has O_DIRECT.
     is_direct: bool,
     /// How the next bytes go.
@@ -116,7 +119,18 @@ impl<'a> Sending<'a> {
         let end = at.saturating_add_unsigned(count);
         let is_direct = file::is_direct(file);
         let way = if is_direct { Way::Buffer } else { Way::Kernel };
-        Ok(Sending { socket, file, at, end, known: at, is_direct, way, held: None, leaves_errors: false })
+        Ok(Sending {
+            socket,
+            file,
+            at,
+            end,
+            known: at,
+            is_stale: false,
+            is_direct,
+            way,
+            held: None,
+            leaves_errors: false,
+        })
     }
 
     /// Sends some; 0 if there is no more, or an error that is left.
@@ -124,42 +138,50 @@ impl<'a> Sending<'a> {
         if self.at >= self.end {
             return Ok(0);
         }
-        self.prepare()?;
-        let moved = match self.way {
-            Way::Kernel => match self.by_kernel() {
-                Err(error) if errno::is_refusal(&error) => {
-                    self.way = Way::Buffer;
-                    self.by_buffer()?
-                }
-                answer => answer?,
-            },
-            Way::Buffer => self.by_buffer()?,
+        let moved = loop {
+            match self.way {
+                Way::Kernel => match self.by_kernel() {
+                    Err(error) if errno::is_refusal(&error) => self.way = Way::Buffer,
+                    Ok(None) => {}
+                    answer => break answer?.unwrap_or(0),
+                },
+                Way::Buffer => break self.by_buffer()?,
+            }
         };
         self.at += moved as i64;
         Ok(moved as u64)
     }
 
-    /// Sees to it that the next bytes are in memory, if they are to go by sendfile.
-    fn prepare(&mut self) -> io::Result<()> {
-        if self.way == Way::Buffer || self.at < self.known {
-            return Ok(());
+    /// Sends by sendfile what is in memory; `None` if something had to be done about that first.
+    ///
+    /// Where that is, is asked in the attempt itself: behind any wait for room, however long.
+    fn by_kernel(&mut self) -> io::Result<Option<usize>> {
+        let (file, at) = (self.file, self.at);
+        let is_new = at >= self.known;
+        let end = if is_new { self.end.min(at.saturating_add(PIECE)) } else { self.known };
+        let piece = at..end;
+        let (mut asks, mut found) = (is_new || self.is_stale, Place::Memory);
+        let sent = self.attempt(|_| {
+            if std::mem::take(&mut asks) {
+                found = place(file, &piece);
+            }
+            if found != Place::Memory {
+                return Ok(0);
+            }
+            let attempt = |fd: BorrowedFd<'_>| splice::send_file(fd, file, at, (piece.end - at) as usize);
+            let sent = self.socket.attempt_switched(attempt).and_then(|sent| sent.ok_or_else(errno::refusal));
+            asks = sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+            sent
+        });
+        (self.known, self.is_stale) = (piece.end, asks);
+        match found {
+            Place::Memory => sent.map(Some),
+            Place::Device => fetch(file, piece).map(|()| None),
+            Place::Unknown => {
+                self.way = Way::Buffer;
+                Ok(None)
+            }
         }
-        let piece = self.at..self.end.min(self.at.saturating_add(PIECE));
-        self.known = piece.end;
-        match place(self.file, &piece) {
-            Place::Memory => {}
-            Place::Device => fetch(self.file, piece)?,
-            Place::Unknown => self.way = Way::Buffer,
-        }
-        Ok(())
-    }
-
-    fn by_kernel(&self) -> io::Result<usize> {
-        let count = (self.known - self.at) as usize;
-        self.attempt(|_| {
-            let attempt = |fd: BorrowedFd<'_>| splice::send_file(fd, self.file, self.at, count);
-            self.socket.attempt_switched(attempt)?.ok_or_else(errno::refusal)
-        })
     }
 
     /// A read may give less than there is, so only nothing is the end.

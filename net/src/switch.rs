@@ -4,12 +4,13 @@
 //! The flag is the user's, and strangers who share the description see it. So it is set only as long as nobody but us can
 //! know the description: from the first such attempt until the description is lent or given away, whereupon it goes back
 //! to what the user asked for. All calls of ours carry MSG_DONTWAIT and do not care. Once it is lent, the flag is left
-//! alone for good, and bytes go by way of a buffer. The rejected way, to set it for each attempt and clear it after, costs
+//! alone for good, and bytes go by way of a buffer; it says what strangers want, but only once it is back. The rejected way, to set it for each attempt and clear it after, costs
 //! two more system calls, and a stranger's blocking read would fail now and then.
 //!
 //! Invariant 1: the flag changes only by who is alone at the passage; an attempt that needs it is inside. So whoever lends a
 //! description waits for the attempts under way, none of which waits for a peer: each moves 1 MiB at the most. One that
-//! sends a file may wait for the disk, where a page is missing that was not asked for before; then so does who lends.
+//! sends a file may wait for the disk, where a page is missing that was not asked for before; then so does who lends, and who
+//! asks for the mode meanwhile.
 //! Invariant 2: while `on` is `true`, the description is O_NONBLOCK. It is read inside the passage only, and written alone.
 //!
 //! A child of fork(2) has the descriptions of its parent. If it lends one, the flag is cleared for both, and an attempt of
@@ -81,6 +82,13 @@ impl Switch {
         }
         remember();
         Ok(())
+    }
+
+    /// The user's mode of a description that others may know, or are about to: the kernel's flag, but as long as that is ours
+    /// what is remembered.
+    pub(crate) fn mode(&self, fd: BorrowedFd<'_>, remembered: impl FnOnce() -> bool) -> io::Result<bool> {
+        let _inside = self.passage.enter();
+        if self.is_on() { Ok(remembered()) } else { mode::is_nonblocking(fd) }
     }
 
     fn is_on(&self) -> bool {

@@ -9,7 +9,7 @@ use std::fmt;
 use std::io::{self, IoSlice, Write};
 
 use dormouse_runtime::loan::Buffer;
-use dormouse_runtime::{cancel, wait};
+use dormouse_runtime::{blocking, cancel, wait};
 
 use super::CAPACITY;
 use crate::counted::WriteCounted;
@@ -28,10 +28,10 @@ const OTHERS: usize = 63;
 /// However a write or a flush ends, be it by an error, a timeout or a cancellation: what was sent is known, and the next flush
 /// goes on behind it. A write takes what it says, and nothing if it fails or is thrown out of.
 ///
-/// Dropped, it is flushed, as std's is, and an error of that is not told: call [`flush`](Write::flush). In a coroutine that
-/// unwinds, by a panic or a cancellation, and inside `no_park`, the drop does not wait: what there is no room for is lost. A
-/// cancellation that strikes while it waits ends the wait, and unwinds at the next cancellation point: the drop itself does
-/// not.
+/// Dropped, it is flushed, as std's is, and an error of that is not told: call [`flush`](Write::flush). In an unwind,
+/// by a panic, a cancellation or a timeout, and inside `no_park`, the drop does not wait: what there is no room for is lost. (On
+/// a plain thread, too, where nothing could end that wait.) A cancellation that strikes while it waits ends the wait, and unwinds
+/// at the next cancellation point: the drop itself does not.
 ///
 /// # Examples
 ///
@@ -231,12 +231,18 @@ impl<S: Stream> Drop for BufWriter<S> {
         if self.buffer.is_none() {
             return;
         }
-        if wait::may_park() {
+        if may_wait() {
             let _ = cancel::as_errors(|| self.send_all());
         } else {
             let _ = self.get_ref().part().send_at_once(self.buffer());
         }
     }
+}
+
+/// Whether a drop may wait. In a coroutine that unwinds a wait fails at once, but on a plain thread that does, one would last, and
+/// no timeout around it would strike: the unwind may be that timeout's.
+fn may_wait() -> bool {
+    wait::may_park() && (blocking::in_coroutine() || !std::thread::panicking())
 }
 
 /// As std's: the stream, and how much is in the buffer.

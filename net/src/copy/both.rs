@@ -4,8 +4,10 @@ use std::io;
 use std::net::Shutdown;
 use std::panic::resume_unwind;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use dormouse_runtime::{blocking, thread};
+use dormouse_runtime::sync::mpsc::{Receiver, TryRecvError, channel};
+use dormouse_runtime::{blocking, thread, wait};
 
 use super::direction::Direction;
 use crate::stream::{Part, Stream};
@@ -109,14 +111,7 @@ pub fn copy_bidirectional_counted<A: Stream + ?Sized, B: Stream + ?Sized>(
             back.join().unwrap_or_else(|panic| resume_unwind(panic));
             io::Result::Ok(())
         })?,
-        false => std::thread::scope(|scope| {
-            let back = std::thread::Builder::new().spawn_scoped(scope, || both.direct(both.b, both.a, back))?;
-            let ends = Ends(&both);
-            both.direct(both.a, both.b, there);
-            std::mem::forget(ends);
-            back.join().unwrap_or_else(|panic| resume_unwind(panic));
-            io::Result::Ok(())
-        })?,
+        false => both.on_threads(there, back)?,
     }
     match both.error.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(error) => Err(error),
@@ -137,7 +132,30 @@ struct Both<'a> {
 impl Both<'_> {
     /// One direction, and its end.
     fn direct(&self, from: Part<'_>, to: Part<'_>, count: &mut u64) {
-        if let Err(error) = Direction::new(from, to, count).run().and_then(|()| end(to)) {
+        self.note(Direction::new(from, to, count).run().and_then(|()| end(to)));
+    }
+
+    /// Both directions, one by the caller and one by another thread; whatever ends the caller's ends the other one.
+    fn on_threads(&self, there: &mut u64, back: &mut u64) -> io::Result<()> {
+        std::thread::scope(|scope| {
+            let (goes_on, ended) = channel();
+            let back = move || {
+                let _goes_on = goes_on;
+                self.direct(self.b, self.a, back);
+            };
+            let back = std::thread::Builder::new().spawn_scoped(scope, back)?;
+            let ends = Ends(self);
+            self.direct(self.a, self.b, there);
+            self.note(wait_for(&ended));
+            std::mem::forget(ends);
+            back.join().unwrap_or_else(|panic| resume_unwind(panic));
+            Ok(())
+        })
+    }
+
+    /// An error ends both directions.
+    fn note(&self, answer: io::Result<()>) {
+        if let Err(error) = answer {
             self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
             self.shut_down();
         }
@@ -148,6 +166,20 @@ impl Both<'_> {
         for part in [self.a, self.b] {
             // Fails for a connection that is gone already.
             let _ = part.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// Waits until the other thread has dropped its end, as long as no timeout strikes.
+///
+/// That is no wait for the thread itself, which no timeout would end. Inside `as_errors` a receive that one ends answers as the
+/// end would, so it is looked at once more, and the pause has the error.
+fn wait_for(ended: &Receiver<()>) -> io::Result<()> {
+    loop {
+        let _ = ended.recv();
+        match ended.try_recv() {
+            Err(TryRecvError::Empty) => wait::pause(Duration::from_millis(1), None)?,
+            _ => return Ok(()),
         }
     }
 }

@@ -106,3 +106,62 @@ fn only_sharing_is_remembered_as_sharing() {
     clone.lend();
     assert!(socket.is_lent());
 }
+
+/// Whoever lends it says so first, and then waits for the attempts under way.
+#[test]
+fn our_own_flag_is_no_wish_while_a_description_is_being_lent() {
+    let (socket, _peer) = pair();
+    let is_blocking = || socket.patience(Interest::Read).is_ok();
+    let kernel = || mode::is_nonblocking(socket.fd()).unwrap();
+    let lend = |_: BorrowedFd<'_>| {
+        socket.description.get().unwrap().set_lent();
+        Ok(())
+    };
+    assert!(socket.attempt_switched(lend).unwrap().is_some());
+    assert!(kernel() && is_blocking(), "it is our flag");
+    socket.set_nonblocking(true).unwrap();
+    assert!(!is_blocking());
+    socket.set_nonblocking(false).unwrap();
+    assert!(kernel() && is_blocking());
+
+    socket.lend();
+    assert!(!kernel() && is_blocking());
+    mode::set_nonblocking(socket.fd(), true).unwrap();
+    assert!(!is_blocking(), "a stranger's wish");
+}
+
+/// An attempt is under way, somebody waits to take our flag back, and a third one asks, again and again.
+#[test]
+fn nobody_takes_our_flag_for_a_wish_while_a_description_is_being_lent() {
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+    for _ in 0..50 {
+        let (socket, _peer) = pair();
+        let (begun, done) = (AtomicU32::new(0), AtomicBool::new(false));
+        let ask = || {
+            while !done.load(SeqCst) {
+                begun.fetch_add(1, SeqCst);
+                assert!(socket.patience(Interest::Read).is_ok(), "it is our flag");
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(ask);
+            let under_way = |_: BorrowedFd<'_>| {
+                let lends = scope.spawn(|| _ = socket.lend());
+                while !socket.is_lent() {
+                    std::thread::yield_now();
+                }
+                // One that asks now goes on once there is an answer, which is not before this attempt has ended.
+                let before = begun.load(SeqCst);
+                for _ in 0..1000 {
+                    if begun.load(SeqCst) == before {
+                        std::thread::yield_now();
+                    }
+                }
+                Ok(lends)
+            };
+            socket.attempt_switched(under_way).unwrap().unwrap().join().unwrap();
+            done.store(true, SeqCst);
+        });
+        assert!(!mode::is_nonblocking(socket.fd()).unwrap());
+    }
+}

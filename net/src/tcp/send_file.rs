@@ -23,7 +23,8 @@ impl TcpStream {
     /// # Errors
     ///
     /// If nothing was sent: those of a write, and of reading the file: `EBADF` if it is not open for reading, `ESPIPE`
-    /// for a pipe, `EISDIR` for a directory, `EINVAL` for an offset above `i64::MAX`. Past the end of the file there is
+    /// for a pipe, `EISDIR` for a directory, `EINVAL` for an offset above `i64::MAX`, and for a file with O_DIRECT on a disk
+    /// whose blocks are larger than 4 KiB. Past the end of the file there is
     /// nothing to send, which is no error.
     ///
     /// # Blocking
@@ -31,7 +32,7 @@ impl TcpStream {
     /// As a write: parks the coroutine, or blocks the plain thread, until there was room for all. A cancellation point; how
     /// much was sent by then [`send_file_counted`](TcpStream::send_file_counted) tells.
     ///
-    /// In a coroutine each 1 MiB that is not in memory is first read by a thread of the pool (see
+    /// In a coroutine each 1 MiB that is not in memory, or not any more after a wait for room, is first read by a thread of the pool (see
     /// [`blocking`](dormouse_runtime::blocking())), for which it parks. Their first and last bytes decide; a
     /// page between that alone is missing blocks the worker until the disk has answered, and so does any inside `no_park`, or
     /// where the process has no descriptor or thread left for the pool.
