@@ -170,7 +170,8 @@ impl<'a> Sending<'a> {
             }
             let attempt = |fd: BorrowedFd<'_>| splice::send_file(fd, file, at, (piece.end - at) as usize);
             let sent = self.socket.attempt_switched(attempt).and_then(|sent| sent.ok_or_else(errno::refusal));
-            asks = sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+            // If there is another attempt of this call, it comes after a wait.
+            asks = sent.is_err();
             sent
         });
         (self.known, self.is_stale) = (piece.end, asks);
