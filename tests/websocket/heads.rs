@@ -4,6 +4,9 @@ use std::io::{Read, Write};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use clap::Parser;
+
+use crate::example;
 use crate::peer::{say, start};
 use crate::served::is_here;
 use crate::support::bounded;
@@ -62,4 +65,12 @@ fn curl_gets_the_page() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert!(output.stdout == include_bytes!("../../examples/websocket/page.html"));
     });
+}
+
+#[test]
+fn a_stack_that_is_too_small_is_refused_at_the_start() {
+    let parsed = |stack| example::Options::try_parse_from(["websocket", "--stack", stack]);
+    let error = parsed("16K").unwrap_err().to_string();
+    assert!(error.contains("must be at least 24576 bytes"), "{error}");
+    assert_eq!(parsed("24K").unwrap().serve.stack, Some(24 * 1024));
 }
