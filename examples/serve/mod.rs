@@ -15,6 +15,7 @@ mod log_limit;
 mod logger;
 mod options;
 mod server;
+mod shortage;
 mod units;
 
 use std::fmt::Display;
