@@ -60,9 +60,13 @@ impl Body {
         }
     }
 
-    /// Whether the connection cannot go on behind it, unless somebody reads it.
+    /// Whether the connection cannot go on behind it, unless somebody reads it. Of a chunked one nobody knows how long it
+    /// is: even if its end is here already, the answer is the same as if it were still to come.
     pub(crate) fn is_in_the_way(&self) -> bool {
-        let is_long = matches!(self.rest, Rest::Length(left) if left > DISCARDED);
+        let is_long = match &self.rest {
+            Rest::Length(left) => *left > DISCARDED,
+            Rest::Chunked(chunks) => !chunks.is_done(),
+        };
         self.is_broken || self.is_awaited || is_long
     }
 
@@ -148,7 +152,7 @@ impl Body {
         let received = receive(wire);
         Date::note();
         match received {
-            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+            Ok(0) => Err(Refusal::bad("half a body").into()),
             Err(error) if error.kind() == ErrorKind::TimedOut => {
                 Err(Refusal::new(REQUEST_TIMEOUT, "a body that comes too slowly").into())
             }

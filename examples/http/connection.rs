@@ -1,7 +1,10 @@
 //! One client, from its first byte to its last: the coroutine that each has.
 //!
-//! While there is no request, a cancel ends it: that is how the server ends. A request that has begun is shielded from
-//! it, and the client is told with the response that there will be no other.
+//! While there is no request, a cancel ends it, as an error: that is how the server ends. A request that has begun is
+//! shielded from it, and the client is told with the response that there will be no other.
+//!
+//! 1. A connection on which something was sent is left by a farewell (`serve::part`): a request that comes too late would
+//!    reset it, and what the client has not taken yet would be lost. Only one whose response was cut short is reset.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -27,48 +30,52 @@ const EMPTY_LINES: usize = 16;
 pub(crate) fn serve(server: &Server, stream: TcpStream, peer: SocketAddr) {
     let mut visit = Visit::begin(server, peer);
     let mut wire = Wire::new(&stream, server.options.max_head, server.options.write_timeout);
-    while is_asking(server, &mut wire) {
-        // Whatever goes wrong was told to the client if it could be.
-        match cancel::shield(|| turns(&mut visit, &mut wire)) {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(error) => return log::debug!("{peer} left: {error}"),
-        }
+    // Whatever goes wrong was told to the client if it could be.
+    if let Err(error) = serve_all(&mut visit, &mut wire) {
+        log::debug!("{peer} left: {error}");
     }
 }
 
-/// Waits until the client begins a request; `false` if it has gone, or takes too long. Empty lines in front of one are
-/// none: RFC 9112, section 2.2.
-fn is_asking(server: &Server, wire: &mut Wire<'_>) -> bool {
+fn serve_all(visit: &mut Visit<'_>, wire: &mut Wire<'_>) -> io::Result<()> {
+    while is_asking(visit.server, wire)? {
+        if !cancel::shield(|| turns(visit, wire))? {
+            return Ok(());
+        }
+    }
+    // Invariant 1.
+    if visit.has_answered() { wire.part() } else { Ok(()) }
+}
+
+/// Waits until the client begins a request; `false` if it has gone, or takes too long, or the server ends. Empty lines in
+/// front of one are none: RFC 9112, section 2.2.
+fn is_asking(server: &Server, wire: &mut Wire<'_>) -> io::Result<bool> {
     let mut empty_lines = 0;
     loop {
         let length = match wire.buffered() {
             [b'\n', ..] => 1,
             [b'\r', b'\n', ..] => 2,
             [] | [b'\r'] => 0,
-            _ => return true,
+            _ => return Ok(true),
         };
         if length > 0 && empty_lines == EMPTY_LINES {
-            return true;
+            return Ok(true);
         }
         empty_lines += usize::from(length > 0);
         wire.consume(length);
-        if length == 0 && !has_more(server, wire) {
-            return false;
+        if length == 0 && !has_more(server, wire)? {
+            return Ok(false);
         }
     }
 }
 
 /// Waits for more, without holding what is not needed meanwhile. What was answered is sent before that, and as a whole.
-fn has_more(server: &Server, wire: &mut Wire<'_>) -> bool {
+fn has_more(server: &Server, wire: &mut Wire<'_>) -> io::Result<bool> {
     // One look at the clock for both.
     let now = Instant::now();
-    if cancel::shield(|| wire.flush_since(now)).is_err() {
-        return false;
-    }
-    let received = time::deadline(now + server.options.idle_timeout, || wire.receive());
+    cancel::shield(|| wire.flush_since(now))?;
+    let received = time::deadline(now + server.options.idle_timeout, || cancel::as_errors(|| wire.receive()));
     Date::note();
-    matches!(received, Ok(Ok(1..)))
+    Ok(matches!(received, Ok(Ok(1..))))
 }
 
 /// One request, and those that came right behind it. Gives whether there may be another.

@@ -35,7 +35,7 @@ pub(crate) fn serve(root: &Path, exchange: &mut Exchange<'_, '_>) -> io::Result<
     if !exchange.only_reads()? {
         return Ok(());
     }
-    let path = exchange.request.target.as_str();
+    let (path, query) = exchange.request.target.parts();
     let mut name = target::file_of(path)?;
     if path.ends_with('/') {
         name.push("index.html");
@@ -45,7 +45,7 @@ pub(crate) fn serve(root: &Path, exchange: &mut Exchange<'_, '_>) -> io::Result<
         Found::Directory if path.ends_with('/') => not_found(),
         // Two slashes in front would name another host.
         Found::Directory => {
-            let location = format!("Location: /{}/\r\n", path.trim_start_matches('/'));
+            let location = format!("Location: /{}/{query}\r\n", path.trim_start_matches('/'));
             exchange.tell(MOVED_PERMANENTLY, &location)
         }
     }

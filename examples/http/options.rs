@@ -1,11 +1,15 @@
 //! The command line.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
 
-use super::serve::{self, bytes, seconds};
+use super::serve::{self, bytes, bytes_in, seconds};
+
+/// How long the longest head may be: a buffer can grow to that for each client.
+const MAX_HEAD: RangeInclusive<usize> = 256..=16 << 20;
 
 /// Serves files, a line of text at /, and an echo at /echo, over HTTP/1.1. Ctrl-C ends it once the requests under way
 /// are answered.
@@ -20,7 +24,7 @@ pub(crate) struct Options {
     pub(crate) root: Option<PathBuf>,
 
     /// The longest head of a request
-    #[arg(long, value_name = "BYTES", default_value = "16K", value_parser = bytes)]
+    #[arg(long, value_name = "BYTES", default_value = "16K", value_parser = bytes_in(MAX_HEAD))]
     pub(crate) max_head: usize,
 
     /// The longest body of a request

@@ -63,7 +63,7 @@ impl Server {
     fn new(options: &Options) -> io::Result<Server> {
         let root = options.root.as_ref().map(|root| {
             let told = |error| io::Error::other(format!("--root {}: {error}", root.display()));
-            root.canonicalize().map_err(told)
+            root.canonicalize().and_then(directory).map_err(told)
         });
         Ok(Server {
             options: options.clone(),
@@ -74,6 +74,10 @@ impl Server {
             refusals: AtomicU64::new(0),
         })
     }
+}
+
+fn directory(path: PathBuf) -> io::Result<PathBuf> {
+    if path.is_dir() { Ok(path) } else { Err(io::ErrorKind::NotADirectory.into()) }
 }
 
 /// A client's time here. What it did counts once it has gone, in whatever way.
@@ -92,6 +96,11 @@ impl<'a> Visit<'a> {
     pub(crate) fn note_request(&mut self, request: &Request, status: u16, bytes: u64) {
         self.requests += 1;
         log::debug!("{} {:?} {} {status} {bytes}", self.peer, request.method, request.target.as_str());
+    }
+
+    /// Whether the client was sent something.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.requests > 0
     }
 
     pub(crate) fn note_refusal(&self, refusal: Refusal) {

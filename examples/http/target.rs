@@ -13,7 +13,7 @@ pub(crate) enum Target {
     Root,
     /// `/echo`.
     Echo,
-    /// Another path that begins with a slash, as it was sent, without its query.
+    /// Another path that begins with a slash, as it was sent, with its query if there is one.
     Path(Box<str>),
     /// The server as a whole, `*`.
     Server,
@@ -48,8 +48,14 @@ impl Target {
         match &text[..end] {
             "/" => Target::Root,
             "/echo" => Target::Echo,
-            path => Target::Path(path.into()),
+            _ => Target::Path(text.into()),
         }
+    }
+
+    /// The path, and the query behind it, which is empty or begins with its question mark.
+    pub(crate) fn parts(&self) -> (&str, &str) {
+        let text = self.as_str();
+        text.split_at(text.find('?').unwrap_or(text.len()))
     }
 
     pub(crate) fn as_str(&self) -> &str {

@@ -15,6 +15,7 @@ mod log_limit;
 mod logger;
 mod options;
 mod server;
+mod shortage;
 mod units;
 
 use std::fmt::Display;
@@ -30,7 +31,7 @@ pub(crate) use limits::{part, within};
 pub(crate) use log_limit::LogLimit;
 pub(crate) use options::Options;
 pub(crate) use server::{Totals, run};
-pub(crate) use units::{bytes, seconds};
+pub(crate) use units::{bytes, bytes_in, seconds, stack_from};
 
 /// The whole program: has `serve` serve, and says on standard output where, and at the end what it did. Each single
 /// thing that a client does is logged, at level `debug`, only if `is_verbose`.

@@ -10,7 +10,8 @@ use super::units::{bytes, seconds};
 /// Where a server listens, and what it runs on.
 ///
 /// One with a port of its own says so where it flattens this:
-/// `#[command(mut_arg("addr", |addr| addr.default_value("127.0.0.1:8080")))]`.
+/// `#[command(mut_arg("addr", |addr| addr.default_value("127.0.0.1:8080")))]`. One whose clients need a deep
+/// stack refuses less in the same way: `mut_arg("stack", |stack| stack.value_parser(serve::stack_from(32 << 10)))`.
 #[derive(Args, Debug, Clone)]
 #[group(skip)]
 pub(crate) struct Options {

@@ -5,12 +5,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Instant;
 
 use dormouse::net::{TcpListener, TcpStream};
 use dormouse::spawn;
 
 use super::high_water::HighWater;
 use super::options::Options;
+use super::shortage::Shortage;
 
 /// What was counted so far.
 // ORDERING: all Relaxed: these order nothing, and are read for good behind the runtime's end, which joins its workers.
@@ -65,9 +67,13 @@ fn accept<C>(listener: &TcpListener, counts: &Arc<Counts>, client: &Arc<C>)
 where
     C: Fn(TcpStream, SocketAddr) + Send + Sync + 'static,
 {
+    let mut shortage = Shortage::default();
     loop {
         match listener.accept() {
             Ok((stream, peer)) => {
+                if let Some(failures) = shortage.note_success(Instant::now()) {
+                    log::warn!("connections are accepted again, after {failures} failures");
+                }
                 let (counts, client) = (Arc::clone(counts), Arc::clone(client));
                 // Each of these protocols sends what it has to say as a whole.
                 let _ = stream.set_nodelay(true);
@@ -77,6 +83,11 @@ where
                 }));
             }
             // Without descriptors left, accept itself pauses.
+            Err(error) if Shortage::is_meant_by(&error) => {
+                if shortage.note_failure(Instant::now()) {
+                    log::warn!("connections are not accepted for now: {error}");
+                }
+            }
             Err(error) => log::warn!("a connection is not accepted: {error}"),
         }
     }

@@ -24,6 +24,7 @@ type Answer = (&'static str, &'static str);
 
 const FOUND: Answer = ("200 OK", PAGE);
 const BAD: Answer = ("400 Bad Request", "no request\n");
+const NO_HOST: Answer = ("400 Bad Request", "there is one Host in a request\n");
 const NOT_FOUND: Answer = ("404 Not Found", "there is only /\n");
 const NOT_ALLOWED: Answer = ("405 Method Not Allowed\r\nAllow: GET, HEAD", "only GET and HEAD\n");
 const TOO_LONG: Answer = ("431 Request Header Fields Too Large", "a head that is too long\n");
@@ -91,18 +92,38 @@ fn parse(bytes: &[u8]) -> Option<Request> {
 }
 
 fn understand(length: usize, head: &httparse::Request<'_, '_>) -> Request {
-    let field = |name: &str| head.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name));
-    // A body would have to be read.
+    let values = |name: &'static str| {
+        head.headers.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+    };
+    // All of each name count: of two, somebody on the way may have believed the other one.
     let has_body =
-        field("transfer-encoding").is_some() || field("content-length").is_some_and(|field| field.value != b"0");
-    let is_last = field("connection").is_some_and(|field| field.value.eq_ignore_ascii_case(b"close"));
+        values("transfer-encoding").next().is_some() || values("content-length").any(|length| length != b"0");
+    let is_last = values("connection").any(has_close);
+    let (hosts, is_new) = (values("host").count(), head.version == Some(1));
     let answer = match (head.method, head.path) {
-        (Some("GET" | "HEAD"), Some("/")) => FOUND,
+        _ if hosts > 1 || is_new && hosts == 0 => NO_HOST,
+        (Some("GET" | "HEAD"), Some(target)) if is_page(target) => FOUND,
         (Some("GET" | "HEAD"), _) => NOT_FOUND,
         _ => NOT_ALLOWED,
     };
-    let goes_on = head.version == Some(1) && !has_body && !is_last;
+    let goes_on = is_new && !has_body && !is_last && answer != NO_HOST;
     Request { length, answer, is_head: head.method == Some("HEAD"), goes_on }
+}
+
+/// Whether the client wants this to be the last request.
+fn has_close(options: &[u8]) -> bool {
+    options.split(|byte| *byte == b',').any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
+}
+
+/// Whether a target, which may have a query, and be the whole address, is `/`.
+fn is_page(target: &str) -> bool {
+    let path = target.split('?').next().unwrap_or(target);
+    match path.split_once("://") {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => {
+            rest.split_once('/').map_or(!rest.is_empty(), |(host, path)| !host.is_empty() && path.is_empty())
+        }
+        _ => path == "/",
+    }
 }
 
 fn response(request: &Request, goes_on: bool) -> String {

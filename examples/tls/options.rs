@@ -7,9 +7,13 @@ use clap::Parser;
 
 use super::serve::{self, seconds};
 
+/// The least stack with which a handshake does not overflow.
+const STACK: usize = 32 * 1024;
+
 /// Sends back over TLS what clients send, or answers them over HTTPS. Ctrl-C ends it; clients are told.
 #[derive(Parser, Debug, Clone)]
 #[command(name = "tls", version, mut_arg("addr", |addr| addr.default_value("127.0.0.1:8443")))]
+#[command(mut_arg("stack", |stack| stack.value_parser(serve::stack_from(STACK))))]
 pub(crate) struct Options {
     #[command(flatten)]
     pub(crate) serve: serve::Options,

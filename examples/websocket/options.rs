@@ -6,10 +6,14 @@ use clap::Parser;
 
 use super::serve::{self, bytes, seconds};
 
+/// The least stack with which a session does not overflow.
+const STACK: usize = 24 * 1024;
+
 /// Serves WebSockets: an echo at /echo, a chat at /chat/ROOM, and at / a page to try both. Ctrl-C ends it; clients are
 /// told.
 #[derive(Parser, Debug, Clone)]
 #[command(name = "websocket", version, mut_arg("addr", |addr| addr.default_value("127.0.0.1:8081")))]
+#[command(mut_arg("stack", |stack| stack.value_parser(serve::stack_from(STACK))))]
 pub(crate) struct Options {
     #[command(flatten)]
     pub(crate) serve: serve::Options,

@@ -124,6 +124,19 @@ fn a_body_that_nobody_reads_is_in_nobodys_way() {
 }
 
 #[test]
+fn chunks_that_nobody_reads_end_the_connection() {
+    bounded(60, move || {
+        let server = Server::start(&[]);
+        let head = "DELETE / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+        for part in ["", "5", "5\r\nhel", "5\r\nhello\r\n0\r\n\r\n"] {
+            let mut client = server.connect();
+            client.send(format!("{head}{part}").as_bytes());
+            assert!(client.head().contains("\r\nConnection: close\r\n"), "{part}");
+        }
+    });
+}
+
+#[test]
 fn bodies_that_are_too_long_are_refused() {
     bounded(60, move || {
         let server = Server::start(&["--max-body", "1K"]);
@@ -137,12 +150,13 @@ fn bodies_that_are_too_long_are_refused() {
 }
 
 #[test]
-fn a_body_that_ends_early_has_no_response() {
+fn a_body_that_ends_early_is_refused() {
     bounded(60, move || {
         let server = Server::start(&[]);
-        assert!(server.say(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhell").is_empty());
+        let half = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhell";
+        assert!(server.ask_one(half).is(400).closes());
         let chunked = b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n";
-        assert!(server.say(chunked).is_empty());
+        assert!(server.ask_one(chunked).is(400).closes());
     });
 }
 

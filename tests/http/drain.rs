@@ -39,6 +39,39 @@ fn requests_under_way_are_answered_and_all_else_is_closed() {
     });
 }
 
+/// What one client has not taken yet of an answer is not lost by a request that it sends too late.
+#[test]
+fn an_answer_in_flight_outlives_the_end_of_its_connection() {
+    bounded(60, move || {
+        for (arguments, asks) in [(["--idle-timeout", "0.1"], false), (["--drain", "30"], true)] {
+            let server = Server::start(&arguments);
+            let mut client = Client::connect_small(server.address);
+            client.find_server();
+            client.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n");
+            client.send_apart(&[b'x'; 60_000]);
+            // The answer has begun to come, and is sent as a whole.
+            assert!(client.head().starts_with("HTTP/1.1 200 "));
+            if asks {
+                server.ask_to_end();
+            }
+            client.until_parted();
+            client.send(GET);
+            client.end();
+            assert!(client.rest() == [b'x'; 60_000]);
+        }
+    });
+}
+
+#[test]
+fn a_root_that_is_no_directory_is_told_at_the_start() {
+    bounded(60, || {
+        let file = std::env::current_exe().unwrap();
+        let options = options(&["--root", file.to_str().unwrap()]);
+        let error = example::run(&options, |_| panic!("it listens"), || Ok(())).unwrap_err();
+        assert!(error.to_string().contains("--root"), "{error}");
+    });
+}
+
 #[test]
 fn a_response_under_way_is_sent_to_its_end() {
     bounded(60, move || {

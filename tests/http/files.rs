@@ -132,6 +132,7 @@ fn what_is_no_file_is_not_opened_as_one() {
         site.get(&format!("/{}", "x".repeat(300)), "").is(404);
         site.get("/sub/", "").is(404);
         assert_eq!(site.get("/sub", "").is(301).field("location"), Some("/sub/"));
+        assert_eq!(site.get("/sub?a=b/c", "").is(301).field("location"), Some("/sub/?a=b/c"));
         // Never another host.
         assert_eq!(site.get("//sub", "").is(301).field("location"), Some("/sub/"));
         fs::write(root.join("sub/index.html"), "index").unwrap();

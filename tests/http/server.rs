@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use dormouse::sync::mpsc;
+use socket2::{Domain, Socket, Type};
 
 use crate::example::{self, Options, Summary};
 
@@ -107,11 +108,22 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Client {
-        let stream = TcpStream::connect(address).unwrap();
+        Client::on(TcpStream::connect(address).unwrap())
+    }
+
+    fn on(stream: TcpStream) -> Client {
         stream.set_read_timeout(Some(BOUND)).unwrap();
         stream.set_write_timeout(Some(BOUND)).unwrap();
         stream.set_nodelay(true).unwrap();
         Client { stream, server: None }
+    }
+
+    /// One that takes only a few bytes which it does not read.
+    pub(crate) fn connect_small(address: SocketAddr) -> Client {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(4 * 1024).unwrap();
+        socket.connect(&address.into()).unwrap();
+        Client::on(socket.into())
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) {
@@ -197,6 +209,15 @@ impl Client {
         }
     }
 
+    /// Waits until the server, which was found, has ended what it sends, or all of it.
+    pub(crate) fn until_parted(&mut self) {
+        let start = Instant::now();
+        while self.server_end().is_some_and(|fd| state(fd) == ESTABLISHED) {
+            assert!(start.elapsed() < BOUND, "the server does not end the connection");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Waits until the connection was accepted.
     pub(crate) fn find_server(&mut self) {
         let start = Instant::now();
@@ -227,6 +248,20 @@ impl Client {
         let asked = unsafe { libc::ioctl(fd, libc::FIONREAD, &raw mut unread) };
         asked < 0 || unread == 0 || peer(fd) != Some(self.stream.local_addr().unwrap())
     }
+}
+
+/// Of tcp(7): neither end has said that it is done.
+const ESTABLISHED: u8 = 1;
+
+/// The state of a TCP socket.
+fn state(fd: RawFd) -> u8 {
+    // SAFETY: all zeros are a valid value.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut length = size_of_val(&info) as libc::socklen_t;
+    let place = (&raw mut info).cast();
+    // SAFETY: writes up to `length` bytes of `info`; the descriptor may be any, or none.
+    unsafe { libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, place, &raw mut length) };
+    info.tcpi_state
 }
 
 /// The peer's address, of an IPv4 socket.

@@ -4,6 +4,8 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use clap::Parser;
+
 use crate::example;
 use crate::peer::{options, start_with};
 use crate::served::is_here;
@@ -88,4 +90,12 @@ fn a_key_that_is_none_is_told_at_the_start() {
         let error = example::run(&options, |_| panic!("it listens"), || Ok(())).unwrap_err();
         assert!(error.to_string().contains("/nowhere"), "{error}");
     });
+}
+
+#[test]
+fn a_stack_that_is_too_small_is_refused_at_the_start() {
+    let parsed = |stack| example::Options::try_parse_from(["tls", "--stack", stack]);
+    let error = parsed("16K").unwrap_err().to_string();
+    assert!(error.contains("must be at least 32768 bytes"), "{error}");
+    assert_eq!(parsed("32K").unwrap().serve.stack, Some(32 * 1024));
 }
