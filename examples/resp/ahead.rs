@@ -5,6 +5,7 @@ use std::io::Read;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use dormouse::cancel;
 use dormouse::thread::LocalJoinHandle;
 
 use super::client::Client;
@@ -44,8 +45,8 @@ impl Ahead {
     pub(crate) fn end(mut self) -> Vec<u8> {
         if let Some(reads) = self.reads.take() {
             reads.cancel();
-            // It was cancelled, or had ended.
-            let _ = reads.join();
+            // It was cancelled, or had ended: none of it waits for long.
+            let _ = cancel::shield(|| reads.join());
         }
         self.found.bytes.take()
     }

@@ -43,6 +43,14 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// A count that has a negative one to it: any but the least integer.
+    pub(crate) fn count(&self, index: usize) -> Result<i64, Failure> {
+        match self.integer(index)? {
+            i64::MIN => Err(Failure::NOT_COUNT),
+            count => Ok(count),
+        }
+    }
+
     /// Says that a key was changed.
     pub(crate) fn touch(&mut self, key: &[u8]) {
         self.store.databases[self.session.database].touch(key);
@@ -63,11 +71,26 @@ pub(crate) fn execute(server: &Server, store: &mut Store, session: &mut Session,
         store.counts.errors += 1;
         reply.failure(&failure);
     }
+    if reply.is_over() {
+        disconnect(session, reply);
+    }
     if session.hearing != Hearing::All {
         hear(session, reply, begin);
     }
     if store.lines.has_ready() {
         store.serve();
+    }
+}
+
+/// What is too long for the client is not sent, and neither is anything else.
+#[cold]
+fn disconnect(session: &mut Session, reply: &mut Reply) {
+    reply.cut();
+    session.is_ending = true;
+    let client = &session.client;
+    if !client.is_killed() {
+        log::warn!("client {} of {} is closed: the answer to {} is too long", client.id, client.peer, session.command);
+        client.kill();
     }
 }
 

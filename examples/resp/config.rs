@@ -45,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) clients: usize,
     /// Seconds that a client may be silent; 0 is for ever.
     pub(crate) timeout: u64,
+    /// Seconds after which a silent client is asked whether it is there still; 0 is never.
+    pub(crate) keepalive: u64,
     /// The longest word.
     pub(crate) longest: usize,
     /// Of clients that only ask.
@@ -62,6 +64,7 @@ impl Config {
             values: SETTINGS.iter().map(|(name, _, value)| (*name, (*value).to_owned())).collect(),
             clients,
             timeout: 0,
+            keepalive: 300,
             longest: 512 << 20,
             normal: limit(normal, 0, 0),
             listeners: limit(listeners, listeners / 4, 60),
@@ -106,6 +109,7 @@ impl Config {
         match *name {
             "maxclients" => self.clients = number as usize,
             "timeout" => self.timeout = number,
+            "tcp-keepalive" => self.keepalive = number,
             "proto-max-bulk-len" if number < 1 << 20 => {
                 return Err("argument must be between 1048576 and 9223372036854775807 inclusive");
             }

@@ -1,26 +1,29 @@
 //! One client, from its first byte to its last: the coroutine that each has.
 //!
 //! 1. While it waits for the client, or for a list, a cancel ends it: that is how the server ends. Commands that are
-//!    here are executed, and answered, shielded from it.
+//!    here are executed, and answered, shielded from it. Nothing is unwound: the client still gets what was said.
 //! 2. What is here is executed under one lock, and answered with one write.
 //! 3. The client is read on while it does not take its answers: it may send all it has before it reads any.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::io::{ErrorKind, Write};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use dormouse::cancel;
 use dormouse::net::TcpStream;
-use dormouse::{cancel, time};
+use dormouse::thread::LocalJoinHandle;
 
 use super::ahead::Ahead;
 use super::call;
 use super::client::Client;
 use super::failure::Failure;
 use super::input::Input;
+use super::outbox::Limit;
 use super::parser::{Parsed, Parser};
 use super::reply::Reply;
+use super::serve;
 use super::server::Server;
 use super::session::{Hearing, Session};
 use super::store::{Store, now};
@@ -34,8 +37,8 @@ const KEPT: usize = 512;
 /// A client that does not take its answers for so long gets them through a queue.
 const PATIENCE: Duration = Duration::from_millis(10);
 
-/// How long, and for how many bytes, a client that was told of the end may go on sending.
-const FAREWELL: (Duration, usize) = (Duration::from_secs(1), 1 << 20);
+/// Who waits for ever looks after so long whether that is still so.
+const EVER: Duration = Duration::from_secs(3600);
 
 /// What is to be done once what was here is done.
 enum Next {
@@ -55,6 +58,8 @@ struct Connection<'a> {
     parser: Parser,
     input: Input<'a>,
     reply: Reply,
+    /// What empties the client's queue, once there is one.
+    sends: Option<LocalJoinHandle<()>>,
 }
 
 /// Serves the client until one of the two has enough.
@@ -70,9 +75,25 @@ pub(crate) fn serve(server: &Server, stream: TcpStream, peer: SocketAddr) {
         session: Session::new(Arc::clone(&client)),
         parser: Parser::default(),
         input: Input::new(&client.stream),
-        reply: Reply::default(),
+        reply: Reply::of_version(false),
+        sends: None,
     };
     connection.talk();
+    let sends = connection.sends.take();
+    drop(connection);
+    cancel::shield(|| part(&client, sends));
+}
+
+/// Ends the connection so that the client gets what was said, though it may be sending still.
+fn part(client: &Client, sends: Option<LocalJoinHandle<()>>) {
+    if sends.is_some_and(|sends| sends.join().is_err()) {
+        // The server's end came before it had begun.
+        client.outbox.empty(&client.stream);
+    }
+    if !client.is_killed() {
+        // It fails if the client has gone.
+        let _ = serve::part(&client.stream);
+    }
 }
 
 impl Connection<'_> {
@@ -82,7 +103,7 @@ impl Connection<'_> {
             match next {
                 Next::Read(missing) if !self.receive(missing) => return,
                 Next::Wait(deadline) if !self.wait(deadline) => return,
-                Next::End => return cancel::shield(|| self.part()),
+                Next::End => return,
                 _ => {}
             }
             // Invariant 1.
@@ -97,9 +118,9 @@ impl Connection<'_> {
     fn receive(&mut self, missing: usize) -> bool {
         let silence = match self.server.silence() {
             Some(silence) if self.session.subscriptions() == 0 => silence,
-            _ => return matches!(self.input.more(missing), Ok(1..)),
+            _ => return matches!(cancel::as_errors(|| self.input.more(missing)), Ok(1..)),
         };
-        matches!(time::timeout(silence, || self.input.more(missing)), Ok(Ok(1..)))
+        matches!(serve::within(silence, || self.input.more(missing)), Ok(1..))
     }
 
     /// Executes what is here, and sends the answers; `None` if the client has gone.
@@ -114,6 +135,7 @@ impl Connection<'_> {
         let store: &mut Store = &mut guard;
         store.now = now();
         self.client.last.store(store.now, Relaxed);
+        self.reply.most = self.limit(store).most(OUTPUT);
         let bytes = self.input.bytes();
         let mut at = 0;
         let next = loop {
@@ -144,6 +166,11 @@ impl Connection<'_> {
         next
     }
 
+    /// What may wait for the client.
+    fn limit(&self, store: &Store) -> Limit {
+        if self.session.subscriptions() > 0 { store.config.listeners } else { store.config.normal }
+    }
+
     /// Who listens to channels, or has a queue already, gets the answers through it, before others can send it anything
     /// that comes behind them.
     fn hand_over(&mut self, store: &Store) {
@@ -152,19 +179,20 @@ impl Connection<'_> {
             return;
         }
         self.open_queue();
-        let limit = if listens { store.config.listeners } else { store.config.normal };
+        let limit = self.limit(store);
         if !self.reply.bytes.is_empty() {
             self.client.send(&self.reply.bytes, limit);
         }
         self.reply.bytes.clear();
     }
 
-    fn open_queue(&self) {
+    fn open_queue(&mut self) {
         if self.client.outbox.open() {
             // Its coroutine has all the time that the limit allows.
             let _ = self.client.stream.set_write_timeout(None);
             let client = Arc::clone(self.client);
-            drop(dormouse::spawn_local(move || client.outbox.empty(&client.stream)));
+            // It ends when the queue is closed.
+            self.sends = Some(dormouse::spawn_local(move || cancel::shield(|| client.outbox.empty(&client.stream))));
         }
     }
 
@@ -208,13 +236,15 @@ impl Connection<'_> {
             let is_over = self.park(deadline);
             let mut store = self.server.lock();
             let outcome = store.lines.outcome(id);
-            if outcome.is_some() || is_over || ahead.is_at_end() || self.client.is_killed() {
+            if outcome.is_some() || is_over || ahead.is_at_end() || self.client.is_killed() || cancel::is_cancelled() {
                 store.lines.leave(id);
                 break outcome;
             }
         };
         self.client.is_blocked.store(false, Relaxed);
-        let is_gone = ahead.is_at_end() || self.client.is_killed();
+        // What was given to it is said, at the end of the server as well.
+        let is_cut_short = outcome.is_none() && cancel::is_cancelled();
+        let is_gone = ahead.is_at_end() || self.client.is_killed() || is_cut_short;
         self.input.append(&ahead.end());
         let begin = self.reply.bytes.len();
         self.reply.outcome(outcome);
@@ -226,32 +256,9 @@ impl Connection<'_> {
 
     /// Waits to be woken; gives whether the time is over.
     fn park(&self, deadline: Option<Instant>) -> bool {
-        match deadline {
-            Some(at) => !self.client.woken.wait_timeout(at.saturating_duration_since(Instant::now())),
-            None => {
-                self.client.woken.wait();
-                false
-            }
-        }
-    }
-
-    /// Ends the connection so that the client gets what was said, though it may be sending still: what came and was not
-    /// read would reset it.
-    fn part(&mut self) {
-        let (time, most) = FAREWELL;
-        let mut stream = &self.client.stream;
-        if self.client.outbox.is_open() || stream.shutdown(Shutdown::Write).is_err() {
-            return;
-        }
-        let _ = time::timeout(time, || {
-            let (mut unread, mut count) = ([0; 512], 0);
-            while count < most {
-                match stream.read(&mut unread) {
-                    Ok(more @ 1..) => count += more,
-                    _ => break,
-                }
-            }
-        });
+        let left = deadline.map_or(EVER, |at| at.saturating_duration_since(Instant::now()));
+        let is_woken = cancel::as_errors(|| self.client.woken.wait_timeout(left));
+        deadline.is_some() && !is_woken
     }
 }
 

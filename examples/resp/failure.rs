@@ -17,6 +17,8 @@ impl Failure {
     pub(crate) const NOT_FINITE: Failure = Failure::fixed("ERR increment would produce NaN or Infinity");
     pub(crate) const NOT_POSITIVE: Failure = Failure::fixed("ERR value is out of range, must be positive");
     pub(crate) const OUT_OF_RANGE: Failure = Failure::fixed("ERR value is out of range");
+    pub(crate) const NOT_COUNT: Failure =
+        Failure::fixed("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807");
     pub(crate) const INDEX: Failure = Failure::fixed("ERR index out of range");
     pub(crate) const DATABASE: Failure = Failure::fixed("ERR DB index is out of range");
     pub(crate) const TOO_LONG: Failure = Failure::fixed("ERR string exceeds maximum allowed size (proto-max-bulk-len)");

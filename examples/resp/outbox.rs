@@ -20,6 +20,13 @@ pub(crate) struct Limit {
     pub(crate) seconds: u64,
 }
 
+impl Limit {
+    /// How long an answer may be that is made at once, behind `before` bytes of others.
+    pub(crate) fn most(self, before: usize) -> usize {
+        if self.hard == 0 { usize::MAX } else { self.hard.saturating_add(before) }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Queue {
     bytes: Vec<u8>,
@@ -83,8 +90,7 @@ impl Outbox {
     pub(crate) fn empty(&self, mut stream: &TcpStream) {
         let mut taken = Vec::new();
         while self.take(&mut taken) {
-            // What was said is sent, also at the end of the server.
-            if dormouse::cancel::shield(|| stream.write_all(&taken)).is_err() {
+            if stream.write_all(&taken).is_err() {
                 self.queue().is_closed = true;
                 return;
             }

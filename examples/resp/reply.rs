@@ -6,17 +6,46 @@ use super::failure::Failure;
 use super::lines::Outcome;
 use super::number::with_integer;
 
+/// What one command may say that says the same again and again, as often as it is asked to: the longest value that there
+/// is unless set.
+const REPEATED: usize = 512 << 20;
+
 /// The answers to what a client has sent at a time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) bytes: Vec<u8>,
     /// Whether the client speaks version 3.
     pub(crate) is_new: bool,
+    /// Beyond so many bytes nothing long is put in, and the client is to be disconnected.
+    pub(crate) most: usize,
 }
 
 impl Reply {
     pub(crate) fn of_version(is_new: bool) -> Reply {
-        Reply { bytes: Vec::new(), is_new }
+        Reply { bytes: Vec::new(), is_new, most: usize::MAX }
+    }
+
+    /// Whether it was too long at any time: what there is of it is not the whole.
+    #[inline]
+    pub(crate) fn is_over(&self) -> bool {
+        self.bytes.len() > self.most || self.most == 0
+    }
+
+    /// Takes back all of what is too long already, and holds as good as nothing from now on.
+    #[cold]
+    pub(crate) fn cut(&mut self) {
+        (self.bytes, self.most) = (Vec::new(), 0);
+    }
+
+    /// Has `put` put in one thing, so often, unless that is too long.
+    pub(crate) fn repeat(&mut self, count: u64, mut put: impl FnMut(&mut Reply)) {
+        let most = self.most.min(self.bytes.len().saturating_add(REPEATED));
+        for _ in 0..count {
+            if self.bytes.len() > most {
+                return self.cut();
+            }
+            put(self);
+        }
     }
 
     #[inline]
@@ -64,6 +93,9 @@ impl Reply {
 
     #[inline]
     pub(crate) fn bulk(&mut self, bytes: &[u8]) {
+        if self.bytes.len() > self.most {
+            return;
+        }
         self.bytes.reserve(bytes.len() + 16);
         self.number(b'$', bytes.len() as i64);
         self.raw(bytes);

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use dormouse::net::TcpStream;
 use dormouse::sync::{Mutex, MutexGuard, Notify};
 use dormouse::thread;
+use socket2::{SockRef, TcpKeepalive};
 
 use super::client::Client;
 use super::config::Config;
@@ -21,6 +22,9 @@ use super::store::{Store, now};
 
 /// Keys that expire under one lock, at the most.
 const SLICE: usize = 64;
+
+/// Seconds of silence that the kernel can wait for, at the most.
+const LONGEST_SILENCE: u64 = 32_767;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -119,6 +123,7 @@ impl Server {
             let _ = stream.write_all(b"-ERR max number of clients reached\r\n");
             return None;
         }
+        keep_alive(&stream, store.config.keepalive);
         let client = Client::new(store.number(), stream, peer, now());
         store.clients.insert(client.id, Arc::clone(&client));
         Some(client)
@@ -148,4 +153,15 @@ impl Server {
         let next = store.databases.iter().map(|database| database.next_deadline()).min();
         (next.unwrap_or(NEVER), now)
     }
+}
+
+/// Has the kernel end the connection of a client that has gone without a word. It fails if the client has left already.
+fn keep_alive(stream: &TcpStream, seconds: u64) {
+    if seconds == 0 {
+        return;
+    }
+    let seconds = seconds.min(LONGEST_SILENCE);
+    let interval = Duration::from_secs((seconds / 3).max(1));
+    let probes = TcpKeepalive::new().with_time(Duration::from_secs(seconds)).with_interval(interval).with_retries(3);
+    let _ = SockRef::from(stream).set_tcp_keepalive(&probes);
 }

@@ -65,13 +65,14 @@ fn nothing_is_given_to_a_client_that_has_gone() {
     bounded(60, || {
         let server = Server::start(&[]);
         let (mut other, mut gone, mut killed) = (server.connect(), server.connect(), server.connect());
-        killed.ask("CLIENT ID", ":3\r\n");
+        killed.say("CLIENT ID");
+        let id = killed.line()[1..].to_owned();
         killed.say("BLPOP k 0");
         gone.say("BLPOP k 0");
         until_blocked(&mut other, 2);
         drop(gone);
         until_blocked(&mut other, 1);
-        other.ask("CLIENT KILL ID 3", ":1\r\n");
+        other.ask(&format!("CLIENT KILL ID {id}"), ":1\r\n");
         other.ask("RPUSH k x", ":1\r\n");
         other.ask("LRANGE k 0 -1", "*1\r\n$1\r\nx\r\n");
         assert!(killed.rest().is_empty());

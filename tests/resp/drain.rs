@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::example;
-use crate::server::{BOUND, Client, Server, options, until_blocked};
+use crate::server::{BOUND, Client, Server, info, options, until_blocked};
 use crate::support::{bounded, child};
 
 #[test]
@@ -52,4 +52,56 @@ fn a_signal_ends_it_in_good_order() {
         assert!(summary.to_string().contains("stack high water: "), "{summary}");
     });
     ended.succeeded();
+}
+
+/// Sends one more command at the server's end, as it is, and then reads what was said before.
+fn hears_all_though_it_says_more(server: Server, mut client: Client, answer: &[u8]) {
+    server.ask_to_end();
+    let start = Instant::now();
+    while TcpStream::connect(server.address).is_ok() {
+        assert!(start.elapsed() < BOUND, "the listener is open");
+    }
+    // Were it closed by then, this would reset it; if it is not, it may be answered.
+    std::thread::sleep(Duration::from_millis(300));
+    client.say("PING");
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(client.rest().starts_with(answer), "not all of the answer came");
+}
+
+#[test]
+fn an_answer_on_its_way_is_not_lost_to_what_the_client_says_at_the_end() {
+    bounded(60, || {
+        let server = Server::start(&["--drain", "30"]);
+        let mut client = server.connect();
+        client.ask(&format!("SET k {}", "v".repeat(300_000)), "+OK\r\n");
+        // Most of the answer stays with the server's kernel.
+        socket2::SockRef::from(client.stream()).set_recv_buffer_size(4096).unwrap();
+        client.say("GET k");
+        crate::support::eventually(20, "it is answered", || client.has_answer());
+        let answer = [&b"$300000\r\n"[..], &[b'v'; 300_000], b"\r\n"].concat();
+        hears_all_though_it_says_more(server, client, &answer);
+    });
+}
+
+#[test]
+fn answers_in_the_queue_are_not_lost_to_what_the_client_says_at_the_end() {
+    bounded(60, || {
+        let server = Server::start(&["--drain", "30"]);
+        let mut client = server.connect();
+        client.send(&[&b"SET k "[..], &[b'v'; 60_000], b"\r\n"].concat());
+        client.hears("+OK\r\n");
+        // More than the kernel takes for a client that does not read.
+        client.send(&b"GET k\r\n".repeat(400));
+        let mut other = server.connect();
+        let mut asked = 0;
+        crate::support::eventually(20, "all is executed", || {
+            asked += 1;
+            let stats = info(&mut other, "stats");
+            let line = stats.lines().find_map(|line| line.strip_prefix("total_commands_processed:"));
+            line.unwrap().parse::<u64>().unwrap() == 401 + asked
+        });
+        drop(other);
+        let answer = [&b"$60000\r\n"[..], &[b'v'; 60_000], b"\r\n"].concat().repeat(400);
+        hears_all_though_it_says_more(server, client, &answer);
+    });
 }

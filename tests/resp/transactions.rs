@@ -19,6 +19,8 @@ fn what_another_client_changes_fails_the_transaction() {
         one.ask("SET k 1", "+OK\r\n");
         one.ask("WATCH k", "+OK\r\n");
         other.ask("GET k", "$1\r\n1\r\n");
+        // It had no deadline.
+        other.ask("GETEX k PERSIST", "$1\r\n1\r\n");
         one.ask("MULTI", "+OK\r\n");
         one.ask("EXEC", "*0\r\n");
     });

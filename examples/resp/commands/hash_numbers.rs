@@ -56,13 +56,13 @@ fn hrandfield(call: &mut Call<'_>) -> Done {
         call.reply.optional(hash.map(|hash| hash.fields.at(random.below(hash.fields.len())).0));
         return Ok(());
     }
-    let count = call.integer(2)?;
+    let count = call.count(2)?;
     let has_values = match call.args.get(3) {
         None => false,
         Some(word) if call.args.len() == 4 && word.eq_ignore_ascii_case(b"withvalues") => true,
         Some(_) => return Err(Failure::SYNTAX),
     };
-    if !(-i64::MAX / 2..=i64::MAX / 2).contains(&count) {
+    if has_values && !(-i64::MAX / 2..=i64::MAX / 2).contains(&count) {
         return Err(Failure::OUT_OF_RANGE);
     }
     let hash: Option<&mut Hash> = call.store.databases[call.session.database].get(call.args.at(1), call.store.now)?;
@@ -71,24 +71,33 @@ fn hrandfield(call: &mut Call<'_>) -> Done {
         return Ok(());
     };
     let (length, random) = (hash.fields.len(), &mut call.store.random);
-    let places = match usize::try_from(count) {
-        Ok(count) => random.choose(length, count),
-        Err(_) => (0..count.unsigned_abs()).map(|_| random.below(length)).collect(),
-    };
-    say(call.reply, hash, &places, has_values);
+    match usize::try_from(count) {
+        Ok(count) => {
+            let places = random.choose(length, count);
+            begin(call.reply, places.len(), has_values);
+            places.iter().for_each(|place| say(call.reply, hash, *place, has_values));
+        }
+        Err(_) => {
+            let count = count.unsigned_abs();
+            begin(call.reply, count as usize, has_values);
+            call.reply.repeat(count, |reply| say(reply, hash, random.below(length), has_values));
+        }
+    }
     Ok(())
 }
 
-fn say(reply: &mut Reply, hash: &Hash, places: &[usize], has_values: bool) {
-    let are_pairs = has_values && reply.is_new;
-    reply.array(if has_values && !are_pairs { 2 * places.len() } else { places.len() });
-    for (field, value) in places.iter().map(|place| hash.fields.at(*place)) {
-        if are_pairs {
-            reply.array(2);
-        }
-        reply.bulk(field);
-        if has_values {
-            reply.bulk(value);
-        }
+/// So many fields follow.
+fn begin(reply: &mut Reply, count: usize, has_values: bool) {
+    reply.array(if has_values && !reply.is_new { 2 * count } else { count });
+}
+
+fn say(reply: &mut Reply, hash: &Hash, place: usize, has_values: bool) {
+    let (field, value) = hash.fields.at(place);
+    if has_values && reply.is_new {
+        reply.array(2);
+    }
+    reply.bulk(field);
+    if has_values {
+        reply.bulk(value);
     }
 }

@@ -155,7 +155,10 @@ fn getex(call: &mut Call<'_>) -> Done {
     let text = text.map(|text| text.bytes.clone());
     let deadline = match options.life {
         Life::Until(at, unit, is_relative) if is_there => Some(deadline(call, at, unit, is_relative)?),
-        Life::Persist => Some(NEVER),
+        // What expires never is not changed by that.
+        Life::Persist if call.store.find(call.session.database, key).is_some_and(|entry| entry.deadline != NEVER) => {
+            Some(NEVER)
+        }
         _ => None,
     };
     call.reply.optional(text.as_deref());

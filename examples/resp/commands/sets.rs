@@ -129,12 +129,9 @@ fn spop(call: &mut Call<'_>) -> Done {
 fn srandmember(call: &mut Call<'_>) -> Done {
     let count = match call.args.len() {
         2 => None,
-        3 => Some(call.integer(2)?),
+        3 => Some(call.count(2)?),
         _ => return Err(Failure::SYNTAX),
     };
-    if count.is_some_and(|count| !(-i64::MAX / 2..=i64::MAX).contains(&count)) {
-        return Err(Failure::OUT_OF_RANGE);
-    }
     let set: Option<&mut Set> = call.store.databases[call.session.database].get(call.args.at(1), call.store.now)?;
     let (Some(set), random) = (set, &mut call.store.random) else {
         if count.is_some() {
@@ -145,14 +142,17 @@ fn srandmember(call: &mut Call<'_>) -> Done {
         return Ok(());
     };
     let length = set.members.len();
-    let places = match count {
-        None => {
-            call.reply.bulk(set.members.at(random.below(length)).0);
-            return Ok(());
+    match count {
+        None => call.reply.bulk(set.members.at(random.below(length)).0),
+        Some(count @ 0..) => {
+            let places = random.choose(length, count as usize);
+            call.reply.bulks(places.iter().map(|place| set.members.at(*place).0));
         }
-        Some(count @ 0..) => random.choose(length, count as usize),
-        Some(count) => (0..count.unsigned_abs()).map(|_| random.below(length)).collect(),
-    };
-    call.reply.bulks(places.iter().map(|place| set.members.at(*place).0));
+        Some(count) => {
+            let count = count.unsigned_abs();
+            call.reply.array(count as usize);
+            call.reply.repeat(count, |reply| reply.bulk(set.members.at(random.below(length)).0));
+        }
+    }
     Ok(())
 }

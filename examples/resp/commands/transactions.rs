@@ -46,6 +46,10 @@ fn exec(call: &mut Call<'_>) -> Done {
     call.session.is_executing = true;
     for (command, words) in &queue.commands {
         execute(call, command, words.args());
+        // The transaction is whole all the same.
+        if call.reply.is_over() {
+            call.reply.cut();
+        }
     }
     call.session.is_executing = false;
     Ok(())
